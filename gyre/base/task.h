@@ -26,8 +26,9 @@ class UniqueFunction<R(Args...), InlineBytes> {
   UniqueFunction(std::nullptr_t) noexcept {}
 
   template <typename F>
-  requires(!std::same_as<std::remove_cvref_t<F>, UniqueFunction> && std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-      UniqueFunction(F&& callable) {  // NOLINT(google-explicit-constructor): callables convert, as for std::function
+    requires(!std::same_as<std::remove_cvref_t<F>, UniqueFunction> &&
+             std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
+  UniqueFunction(F&& callable) {  // NOLINT(google-explicit-constructor): callables convert, as for std::function
     using Callable = std::decay_t<F>;
     // A null function pointer or an empty std::function gives an empty UniqueFunction.
     if constexpr (std::is_pointer_v<std::remove_cvref_t<F>> || std::is_member_pointer_v<Callable> ||

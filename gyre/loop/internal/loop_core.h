@@ -1,0 +1,121 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <stop_token>
+#include <vector>
+
+#include <gyre/loop/internal/block_queue.h>
+#include <gyre/loop/internal/immediate_queue.h>
+#include <gyre/loop/internal/shared_state.h>
+#include <gyre/loop/internal/timer_queue.h>
+#include <gyre/loop/internal/watcher_table.h>
+#include <gyre/loop/loop.h>
+#include <gyre/loop/offload_pool.h>
+
+namespace gyre::internal {
+
+/// The machinery behind `Loop`: its queues and the turn that empties them. Everything here belongs to the owner thread,
+/// except `shared`.
+class LoopCore {
+ public:
+  explicit LoopCore(LoopOptions options);
+  ~LoopCore();
+
+  // What `Loop` forwards to.
+  Result<void> run(std::stop_token stop);
+  Result<bool> step(std::stop_token stop, Duration max_wait);
+  Result<bool> run_for(Duration duration);
+  Result<void> close();
+  void request_shutdown() { shared->commit_termination(false); }
+  void run_checkpoint();
+  Result<void> offload(UniqueFunction<Task(std::stop_token)> job);
+  Result<Watcher> watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback);
+
+  /// Throws std::logic_error on another thread than the owner's.
+  void check_thread() const;
+  /// True while macrotasks, timers and watchers are accepted.
+  bool accepts_work() const noexcept { return !shared->stop_requested.load(std::memory_order_relaxed); }
+  /// True while checkpoint callbacks are accepted: the final drain runs them still.
+  bool accepts_microtasks() const noexcept { return !finished_; }
+  /// Moves what other threads have posted into the owner's queues.
+  void take_ingress() {
+    if (shared->ingress_pending.load(std::memory_order_acquire)) take_ingress_now();
+  }
+  bool is_alive();
+
+  TimePoint now() noexcept {
+    if (!now_is_fresh_) refresh_now();
+    return now_;
+  }
+  TimePoint refresh_now() noexcept {
+    now_is_fresh_ = true;
+    return now_ = clock->now();
+  }
+
+  /// Runs the final drain of a loop that no thread ever ran, on a thread of its own.
+  static void drain_never_run(SharedState& shared);
+
+  std::shared_ptr<SharedState> shared = std::make_shared<SharedState>();
+  LoopOptions options;
+  SteadyClock steady_clock;
+  Clock* clock;
+  BlockQueue<Task> external;
+  BlockQueue<Task> internal;
+  BlockQueue<Task> close_callbacks;
+  BlockQueue<Task> ticks;
+  BlockQueue<Task> microtasks;
+  BlockQueue<Task> checkpoint_ends;
+  ImmediateQueue immediates;
+  TimerQueue timers;
+  WatcherTable watchers;
+  std::vector<LoopBinding*> bindings;
+  std::shared_ptr<std::size_t> holds = std::make_shared<std::size_t>(0);
+  LoopStats stats;
+
+ private:
+  static constexpr std::size_t kEventsPerPoll = 256;
+
+  Result<void> enter();
+  void leave() noexcept;
+  void start_up();
+  Result<void> turn(Duration max_wait);
+  void take_ingress_now();
+  void checkpoint();
+  bool has_ready_work() const noexcept;
+  Result<void> poll_phase(Duration max_wait);
+  Result<void> sleep(TimePoint deadline, Duration max_wait);
+  Result<void> poll_descriptors(Duration timeout);
+  void wake_up() noexcept;
+  void run_immediates();
+  void run_queue(BlockQueue<Task>& queue, CallbackKind kind);
+  void run_timers(std::uint64_t armed_before);
+  void settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval);
+  void try_auto_exit();
+  void end();
+  void drain();
+  void wait_for_completion();
+  void discard_immediates();
+  void discard_everything();
+  bool should_stop() const noexcept { return shared->stop_requested.load(std::memory_order_acquire); }
+  bool should_abort() const noexcept { return shared->abort_requested.load(std::memory_order_relaxed); }
+
+  template <typename Callable>
+  void contain(CallbackKind kind, Callable&& callable);
+  void report(CallbackKind kind) noexcept;
+
+  std::array<Poller::Event, kEventsPerPoll> events_;
+  std::unique_ptr<OffloadPool> offload_pool_;
+  std::size_t offloads_in_flight_ = 0;
+  TimePoint now_{};
+  TimePoint last_poll_{};
+  std::uint32_t turns_since_poll_ = 0;
+  bool now_is_fresh_ = false;
+  bool started_ = false;
+  bool inside_ = false;  // a run call is on the stack
+  bool in_checkpoint_ = false;
+  bool exits_by_itself_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace gyre::internal

@@ -1,0 +1,236 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <type_traits>
+
+#include <gyre/base/clock.h>
+#include <gyre/base/error.h>
+#include <gyre/base/task.h>
+#include <gyre/loop/binding.h>
+#include <gyre/loop/ids.h>
+#include <gyre/loop/readiness.h>
+#include <gyre/loop/remote.h>
+#include <gyre/loop/state.h>
+#include <gyre/loop/watcher.h>
+
+namespace gyre {
+
+namespace internal {
+class LoopCore;
+}
+
+struct LoopOptions {
+  /// End `run` when nothing is left that could ever make a callback run. Off, the loop waits for `Remote` calls.
+  bool auto_exit = false;
+  /// Where time comes from; the system's monotonic clock if null. Must outlive the loop.
+  Clock* clock = nullptr;
+  /// Told of every exception that leaves a callback. The loop goes on in any case. It runs on the loop's thread; what
+  /// it throws itself is dropped.
+  UniqueFunction<void(const Error& error, CallbackKind kind)> on_callback_error = {};
+  /// Threads that run off-loaded work, started when first needed; 1 to 1024.
+  unsigned offload_threads = 4;
+  /// Off-loaded jobs that may wait for a thread; more are refused with `backpressure`.
+  std::size_t offload_queue_limit = 10'000;
+  /// While work is always ready, descriptors are still looked at after this many turns or this much time; at least 1.
+  std::uint32_t turns_between_polls = 64;
+  Duration time_between_polls = std::chrono::microseconds(50);
+};
+
+/// Counters since the loop was made.
+struct LoopStats {
+  std::uint64_t turns = 0;
+  std::uint64_t callbacks = 0;         ///< Of every kind, microtasks included; a binding's own are not counted.
+  std::uint64_t failed_callbacks = 0;  ///< Those that threw.
+  std::uint64_t polls = 0;             ///< Times that the kernel was asked for events.
+  std::uint64_t sleeps = 0;            ///< Times that the thread went to sleep.
+};
+
+/// An event loop with JavaScript's semantics.
+///
+/// One thread runs it and owns it: every method of `Loop` is for that thread alone (before the first run, for the
+/// thread that prepares it) and throws `std::logic_error` on another. Other threads hold a `Remote`.
+///
+/// A turn has phases, in this order: descriptors, immediates, close callbacks, timers, priority tasks, tasks. After
+/// every single callback comes a checkpoint, which runs all next-tick callbacks, then all microtasks, and again, until
+/// both queues are empty. What a phase adds to its own queue waits for the next turn.
+///
+/// Callbacks may throw anything: it is contained, counted, reported to `on_callback_error`, and the loop goes on.
+///
+/// ```
+/// gyre::Loop loop({.auto_exit = true});
+/// loop.set_timeout(10ms, [&] { std::puts("ten milliseconds later"); });
+/// loop.queue_microtask([] { std::puts("first"); });
+/// loop.run();
+/// ```
+class Loop {
+ public:
+  /// Takes no kernel resources yet. Throws `std::invalid_argument` for options out of range.
+  explicit Loop(LoopOptions options = {});
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  /// Closes the loop at once if it has not ended: what is queued is destroyed unrun. Not from its own callbacks.
+  ~Loop();
+
+  // --- Running ---------------------------------------------------------------------------------------------------
+
+  /// Runs until the loop ends: by `shutdown` or `close`, by `stop` (then accepted work is drained and the error is
+  /// `cancelled`), or, with `auto_exit`, for want of work. Errors: `reentrant_run`, `already_running`, `terminated`, or
+  /// the failure of the kernel's readiness interface.
+  Result<void> run(std::stop_token stop = {});
+  /// One turn, waiting for something to do if there is nothing. True if the loop is still alive.
+  Result<bool> run_once(std::stop_token stop = {});
+  /// One turn without waiting. True if the loop is still alive.
+  Result<bool> poll_once();
+  /// Turns until `duration` has passed or the loop ends. True if the loop has not ended.
+  Result<bool> run_for(Duration duration);
+
+  /// Asks for the end after all accepted work has run; returns at once. `run` returns when it is done.
+  Result<void> shutdown();
+  /// Ends a loop that is not running: what is queued is destroyed unrun. Errors: `reentrant_close`, `terminated`.
+  Result<void> close();
+
+  // --- Work ------------------------------------------------------------------------------------------------------
+  // All fail with `terminated` once the loop is ending, and throw std::logic_error for an empty callback.
+
+  /// Runs in the task phase: this turn's if that has not begun, else the next turn's.
+  Result<void> post(Task task);
+  /// Runs in the priority phase, before ordinary tasks.
+  Result<void> post_priority(Task task);
+  /// Runs in the next checkpoint, before microtasks. Accepted during the final drain as well.
+  Result<void> next_tick(Task task);
+  /// Runs in the next checkpoint, after next-tick callbacks. Accepted during the final drain as well.
+  Result<void> queue_microtask(Task task);
+  /// Runs in the next checkpoint when no tick and no microtask is left. Accepted during the final drain as well.
+  Result<void> at_checkpoint_end(Task task);
+  /// Runs in the close phase, after immediates.
+  Result<void> post_close(Task task);
+
+  /// Runs in the check phase, right after descriptors.
+  Result<ImmediateId> set_immediate(Task task, bool ref = true);
+  /// Errors: `immediate_not_found` if it has run or was cancelled.
+  Result<void> cancel(ImmediateId id);
+  void ref(ImmediateId id);
+  void unref(ImmediateId id);
+
+  /// Runs once, `delay` after now, never earlier; a negative delay counts as zero. Equal deadlines keep their order. A
+  /// timer armed during a turn does not fire in that turn. Errors: `timer_ids_exhausted`.
+  Result<TimerId> set_timeout(Duration delay, Task task, bool ref = true);
+  /// Runs once at a moment of the loop's clock.
+  Result<TimerId> set_timeout_at(TimePoint deadline, Task task, bool ref = true);
+  /// Runs again and again; each run is due `interval` after the start of the one before. Runs that were missed are not
+  /// made up for. An interval of zero runs once a turn.
+  Result<TimerId> set_interval(Duration interval, Task task, bool ref = true);
+  /// When it returns, the timer will not fire again, even if it was due. Errors: `timer_not_found`.
+  Result<void> cancel(TimerId id);
+  /// Moves a pending timer's deadline to `delay` from now. Errors: `timer_not_found`.
+  Result<void> reschedule(TimerId id, Duration delay);
+  /// Whether a timer keeps the loop alive; it does at first. Unknown ids are ignored.
+  void ref(TimerId id);
+  void unref(TimerId id);
+
+  /// Calls `callback` in the descriptor phase whenever `fd` is ready for something in `interest` (level-triggered), or
+  /// has an error or hang-up. `fd` must stay open until the watcher has stopped. Errors: `fd_already_registered`, or
+  /// the system's (EBADF, EPERM for a regular file, EMFILE).
+  Result<Watcher> watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback);
+
+  /// Runs `work(std::stop_token)` on a thread of the loop's pool and then `done(Result<T>)` as a priority task on this
+  /// loop, where T is what `work` returns (or what its `Result` holds). An exception in `work` arrives as an error. If
+  /// the loop is closed first, the stop token is set, and `done` is destroyed uncalled. Errors: `backpressure`.
+  template <typename Work, typename Done>
+  Result<void> offload(Work work, Done done);
+
+  /// Work that the loop cannot see: as long as a hold lives, the loop is alive.
+  class Hold;
+  Hold hold();
+
+  // --- Looking ---------------------------------------------------------------------------------------------------
+
+  Remote remote() const;
+  LoopState state() const;
+  /// True while something could still make a callback run.
+  bool is_alive() const;
+  /// Pending timers, ref'd or not.
+  std::size_t timer_count() const;
+  /// The clock as it was read in this turn; the same throughout a phase.
+  TimePoint now() const;
+  /// Reads the clock again.
+  TimePoint refresh_now();
+  const LoopStats& stats() const;
+  Clock& clock() const;
+
+  // --- For language runtimes -------------------------------------------------------------------------------------
+
+  /// Joins a runtime's queues to the loop's checkpoints until `detach`. The binding must outlive its attachment.
+  void attach(LoopBinding& binding);
+  void detach(LoopBinding& binding);
+  /// Runs a checkpoint now; does nothing inside one.
+  void run_checkpoint();
+
+ private:
+  /// What a pool thread executes; the task it returns then runs on the loop.
+  using OffloadJob = UniqueFunction<Task(std::stop_token)>;
+  Result<void> offload_job(OffloadJob job);
+
+  std::unique_ptr<internal::LoopCore> core_;
+};
+
+class Loop::Hold {
+ public:
+  Hold() = default;
+  explicit Hold(std::shared_ptr<std::size_t> count) : count_(std::move(count)) { ++*count_; }
+  Hold(Hold&& other) noexcept = default;
+  Hold& operator=(Hold&& other) noexcept {
+    if (this != &other) {
+      release();
+      count_ = std::move(other.count_);
+    }
+    return *this;
+  }
+  ~Hold() { release(); }
+  void release() {
+    if (count_) --*std::exchange(count_, nullptr);
+  }
+
+ private:
+  std::shared_ptr<std::size_t> count_;
+};
+
+namespace internal {
+
+template <typename T>
+struct ResultOf {
+  using type = Result<T>;
+};
+template <typename T>
+struct ResultOf<Result<T>> {
+  using type = Result<T>;
+};
+
+}  // namespace internal
+
+template <typename Work, typename Done>
+Result<void> Loop::offload(Work work, Done done) {
+  using Returned = std::invoke_result_t<Work&, std::stop_token>;
+  using Outcome = typename internal::ResultOf<Returned>::type;
+  return offload_job([work = std::move(work), done = std::move(done)](std::stop_token stop) mutable -> Task {
+    auto outcome = [&]() -> Outcome {
+      try {
+        if constexpr (std::is_void_v<Returned>) {
+          work(std::move(stop));
+          return {};
+        } else {
+          return work(std::move(stop));
+        }
+      } catch (...) {
+        return std::unexpected(Error::from_exception(std::current_exception()));
+      }
+    }();
+    return [done = std::move(done), outcome = std::move(outcome)]() mutable { done(std::move(outcome)); };
+  });
+}
+
+}  // namespace gyre
