@@ -51,21 +51,22 @@ class ManualClock final : public Clock {
   explicit ManualClock(Mode mode = Mode::manual, TimePoint start = TimePoint(std::chrono::hours(1)))
       : now_(start.time_since_epoch().count()), mode_(mode) {}
 
-  // Relaxed suffices: the clock publishes nothing but its own number.
-  TimePoint now() const noexcept override { return TimePoint(Duration(now_.load(std::memory_order_relaxed))); }
+  TimePoint now() const noexcept override { return TimePoint(Duration(now_.load())); }
   Duration time_until(TimePoint deadline) const noexcept override {
     return deadline <= now() ? Duration::zero() : Duration::max();
   }
   bool skip_to(TimePoint deadline) noexcept override {
     if (mode_ == Mode::manual || deadline == TimePoint::max()) return false;
-    if (deadline > now()) now_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
+    if (deadline > now()) now_.store(deadline.time_since_epoch().count());
     return true;
   }
   /// Moves time on by `step`, which must not be negative. A loop asleep on this clock sees it when it is next woken
   /// (`Remote::wake`).
-  void advance(Duration step) noexcept { now_.fetch_add(step.count(), std::memory_order_relaxed); }
+  void advance(Duration step) noexcept { now_.fetch_add(step.count()); }
 
  private:
+  // Sequentially consistent throughout: whoever advances the clock and then asks whether the loop sleeps must not find
+  // it awake while the loop, falling asleep, still reads the old time.
   std::atomic<Duration::rep> now_;
   const Mode mode_;
 };

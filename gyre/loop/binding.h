@@ -15,7 +15,7 @@ class LoopBinding {
  public:
   /// Runs the runtime's queued ticks until there are none; true if any ran. Must not throw.
   virtual bool run_ticks() = 0;
-  /// Runs the runtime's queued microtasks until there are none; true if any ran. Must not throw.
+  /// Runs the runtime's queued microtasks until there are none; true if they have queued ticks. Must not throw.
   virtual bool run_microtasks() = 0;
   /// Called when all queues are empty: the place to report unhandled rejections. True if that queued new work.
   virtual bool finish_checkpoint() = 0;

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <type_traits>
+#include <utility>
 
 #include <gyre/base/clock.h>
 #include <gyre/base/error.h>
@@ -72,7 +74,8 @@ class Loop {
   explicit Loop(LoopOptions options = {});
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
-  /// Closes the loop at once if it has not ended: what is queued is destroyed unrun. Not from its own callbacks.
+  /// Closes the loop at once if it has not ended: what is queued is destroyed unrun. Not from its own callbacks. On
+  /// another thread than the one that is running the loop, it waits for a callback that is running.
   ~Loop();
 
   // --- Running ---------------------------------------------------------------------------------------------------
@@ -88,7 +91,8 @@ class Loop {
   /// Turns until `duration` has passed or the loop ends. True if the loop has not ended.
   Result<bool> run_for(Duration duration);
 
-  /// Asks for the end after all accepted work has run; returns at once. `run` returns when it is done.
+  /// Asks for the end after all accepted work has run; returns at once. `run` returns when it is done, and must still be
+  /// called if it was not yet. Errors: `terminated`.
   Result<void> shutdown();
   /// Ends a loop that is not running: what is queued is destroyed unrun. Errors: `reentrant_close`, `terminated`.
   Result<void> close();
@@ -124,26 +128,28 @@ class Loop {
   /// Runs again and again; each run is due `interval` after the start of the one before. Runs that were missed are not
   /// made up for. An interval of zero runs once a turn.
   Result<TimerId> set_interval(Duration interval, Task task, bool ref = true);
-  /// When it returns, the timer will not fire again, even if it was due. Errors: `timer_not_found`.
+  /// When it returns, the timer will not fire again, even if it was due. Errors: `timer_not_found`, `terminated`.
   Result<void> cancel(TimerId id);
-  /// Moves a pending timer's deadline to `delay` from now. Errors: `timer_not_found`.
+  /// Moves a pending timer's deadline to `delay` from now. Errors: `timer_not_found`, `terminated`.
   Result<void> reschedule(TimerId id, Duration delay);
   /// Whether a timer keeps the loop alive; it does at first. Unknown ids are ignored.
   void ref(TimerId id);
   void unref(TimerId id);
 
   /// Calls `callback` in the descriptor phase whenever `fd` is ready for something in `interest` (level-triggered), or
-  /// has an error or hang-up. `fd` must stay open until the watcher has stopped. Errors: `fd_already_registered`, or
-  /// the system's (EBADF, EPERM for a regular file, EMFILE).
+  /// has an error or hang-up. `fd` must stay open until the watcher has stopped; if it does not, the callback may miss
+  /// events, but never sees those of another file that got the same number. Errors: `fd_already_registered`, or the
+  /// system's (EBADF, EPERM for a regular file, EMFILE).
   Result<Watcher> watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback);
 
   /// Runs `work(std::stop_token)` on a thread of the loop's pool and then `done(Result<T>)` as a priority task on this
-  /// loop, where T is what `work` returns (or what its `Result` holds). An exception in `work` arrives as an error. If
-  /// the loop is closed first, the stop token is set, and `done` is destroyed uncalled. Errors: `backpressure`.
+  /// loop, where T is what `work` returns (or what its `Result` holds). An exception in `work` arrives as an error; if
+  /// its thread ends under it, `broken` does. `done` never leaves the loop's thread: if the loop is closed first, the
+  /// stop token is set, and `done` is destroyed uncalled. Errors: `backpressure`.
   template <typename Work, typename Done>
   Result<void> offload(Work work, Done done);
 
-  /// Work that the loop cannot see: as long as a hold lives, the loop is alive.
+  /// Work that the loop cannot see: as long as a hold lives, the loop is alive. A hold belongs to the loop's thread.
   class Hold;
   Hold hold();
 
@@ -153,9 +159,9 @@ class Loop {
   LoopState state() const;
   /// True while something could still make a callback run.
   bool is_alive() const;
-  /// Pending timers, ref'd or not.
+  /// Timers that are pending, ref'd or not; one counts until its callback has returned.
   std::size_t timer_count() const;
-  /// The clock as it was read in this turn; the same throughout a phase.
+  /// The clock as it was last read: once a turn, and whenever a timer is armed.
   TimePoint now() const;
   /// Reads the clock again.
   TimePoint refresh_now();
@@ -171,9 +177,8 @@ class Loop {
   void run_checkpoint();
 
  private:
-  /// What a pool thread executes; the task it returns then runs on the loop.
-  using OffloadJob = UniqueFunction<Task(std::stop_token)>;
-  Result<void> offload_job(OffloadJob job);
+  /// `job` runs on a pool thread, then `done` on the loop's, with the error if `job` threw or null.
+  Result<void> offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done);
 
   std::unique_ptr<internal::LoopCore> core_;
 };
@@ -216,21 +221,23 @@ template <typename Work, typename Done>
 Result<void> Loop::offload(Work work, Done done) {
   using Returned = std::invoke_result_t<Work&, std::stop_token>;
   using Outcome = typename internal::ResultOf<Returned>::type;
-  return offload_job([work = std::move(work), done = std::move(done)](std::stop_token stop) mutable -> Task {
-    auto outcome = [&]() -> Outcome {
-      try {
+  auto outcome = std::make_shared<std::optional<Outcome>>();
+  return offload_job(
+      [work = std::move(work), outcome](std::stop_token stop) mutable {
         if constexpr (std::is_void_v<Returned>) {
           work(std::move(stop));
-          return {};
+          outcome->emplace();
         } else {
-          return work(std::move(stop));
+          outcome->emplace(work(std::move(stop)));
         }
-      } catch (...) {
-        return std::unexpected(Error::from_exception(std::current_exception()));
-      }
-    }();
-    return [done = std::move(done), outcome = std::move(outcome)]() mutable { done(std::move(outcome)); };
-  });
+      },
+      [done = std::move(done), outcome](const Error* failure) mutable {
+        if (failure != nullptr) {
+          done(Outcome(std::unexpect, *failure));
+        } else {
+          done(std::move(**outcome));
+        }
+      });
 }
 
 }  // namespace gyre

@@ -22,18 +22,50 @@ struct OffloadPool::State {
   unsigned idle = 0;
   bool closed = false;
 
-  void work() {
-    std::unique_lock lock(mutex);
+  // With the mutex held, as everything that is called from here.
+  void start_thread(const std::shared_ptr<State>& self) {
+    std::thread([self] { work(self); }).detach();
+    ++threads;
+  }
+
+  // Takes the place of a thread that its job has ended (pthread_exit, cancellation).
+  class Replacement {
+   public:
+    explicit Replacement(const std::shared_ptr<State>& state) : state_(state) {}
+    Replacement(const Replacement&) = delete;
+    Replacement& operator=(const Replacement&) = delete;
+    void not_needed() { needed_ = false; }
+    ~Replacement() {
+      if (!needed_) return;
+      const std::lock_guard lock(state_->mutex);
+      --state_->threads;
+      if (state_->closed || state_->queue.empty()) return;
+      try {
+        state_->start_thread(state_);
+      } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): the next submit tries again
+      }
+    }
+
+   private:
+    const std::shared_ptr<State>& state_;
+    bool needed_ = true;
+  };
+
+  static void work(const std::shared_ptr<State>& self) {
+    State& state = *self;
+    std::unique_lock lock(state.mutex);
     for (;;) {
-      ++idle;
-      changed.wait(lock, [this] { return closed || !queue.empty(); });
-      --idle;
-      if (closed) return;
-      Job job = std::move(queue.front());
-      queue.pop_front();
+      ++state.idle;
+      state.changed.wait(lock, [&state] { return state.closed || !state.queue.empty(); });
+      --state.idle;
+      if (state.closed) return;
+      Job job = std::move(state.queue.front());
+      state.queue.pop_front();
       lock.unlock();
-      job(stop.get_token());
+      Replacement replacement(self);
+      job(state.stop.get_token());
       job.reset();  // captures die here, not when the next job comes
+      replacement.not_needed();
       lock.lock();
     }
   }
@@ -63,8 +95,7 @@ Result<void> OffloadPool::submit(Job job) {
     }
     if (state_->idle <= state_->queue.size() && state_->threads < state_->max_threads) {
       try {
-        std::thread([state = state_] { state->work(); }).detach();
-        ++state_->threads;
+        state_->start_thread(state_);
       } catch (const std::system_error& error) {
         if (state_->threads == 0) return std::unexpected(Error(error.code(), "start a thread for off-loaded work"));
       }

@@ -1,4 +1,5 @@
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include <gyre/loop/internal/loop_core.h>
@@ -13,7 +14,7 @@ Result<void> SharedState::push(BlockQueue<Task> SharedState::* queue, Task&& tas
   bool first;
   {
     const std::lock_guard lock(mutex);
-    if (!accepting && !(even_when_ending && !done)) {
+    if (!(even_when_ending ? accepting_completions : accepting)) {
       return fail(Errc::terminated, "the loop is ending and accepts no new work");
     }
     (this->*queue).push_back(std::move(task));
@@ -44,26 +45,39 @@ Result<void> SharedState::wake_now() {
   return woken;
 }
 
-SharedState::Commit SharedState::commit_termination(bool abort) {
-  Commit commit = Commit::again;
+void SharedState::commit_termination(bool abort) {
   {
     const std::lock_guard lock(mutex);
-    if (done) return commit;
+    if (done) return;
     if (abort) abort_requested.store(true, std::memory_order_seq_cst);
     stop_requested.store(true, std::memory_order_seq_cst);
-    if (accepting) {
-      accepting = false;
-      const LoopState before = state.exchange(LoopState::terminating, std::memory_order_seq_cst);
-      commit = before == LoopState::awake ? Commit::first_never_run : Commit::first;
-    }
+    if (std::exchange(accepting, false)) state.store(LoopState::terminating, std::memory_order_seq_cst);
   }
   static_cast<void>(wake_now());
-  return commit;
+}
+
+void SharedState::end_if_never_run() {
+  {
+    const std::lock_guard lock(ownership);
+    if (owner.load(std::memory_order_relaxed) != nullptr || end_claimed || ended) return;
+    end_claimed = true;
+  }
+  // The core stays until the end: its destructor waits for that.
+  try {
+    std::thread([this_core = core] { this_core->end_never_run(); }).detach();
+  } catch (const std::system_error&) {
+    core->end_never_run();  // no thread to be had; better here than never
+  }
+}
+
+bool SharedState::is_done() {
+  const std::lock_guard lock(mutex);
+  return done;
 }
 
 bool SharedState::wait_done(Duration timeout) {
   std::unique_lock lock(mutex);
-  if (timeout == Duration::max()) {
+  if (timeout >= kForever) {
     done_changed.wait(lock, [this] { return done; });
     return true;
   }
@@ -87,12 +101,12 @@ Result<void> Remote::wake() {
 
 Result<void> Remote::shutdown(Duration timeout) {
   if (is_done()) return fail(Errc::terminated, "the loop had ended before shutdown was called");
-  const auto commit = shared_->commit_termination(false);
-  if (commit == SharedState::Commit::first_never_run) {
-    internal::LoopCore::drain_never_run(*shared_);
-  } else if (shared_->on_owner_thread()) {
+  shared_->commit_termination(false);
+  if (shared_->on_owner_thread() || internal::offloading_for == shared_.get()) {
+    if (shared_->abort_requested.load()) return fail(Errc::terminated, "the loop is being closed already");
     return {};
   }
+  shared_->end_if_never_run();
   if (!shared_->wait_done(timeout)) {
     return fail(Errc::timed_out, "the loop did not end within the time given; it goes on ending by itself");
   }
@@ -104,16 +118,15 @@ Result<void> Remote::close() {
   if (shared_->on_owner_thread()) {
     return fail(Errc::reentrant_close, "close would wait for the thread it was called on; use shutdown here");
   }
-  if (shared_->commit_termination(true) == SharedState::Commit::first_never_run) {
-    internal::LoopCore::drain_never_run(*shared_);
-  }
+  shared_->commit_termination(true);
+  if (internal::offloading_for == shared_.get()) return {};
+  shared_->end_if_never_run();
   shared_->wait_done(Duration::max());
   return {};
 }
 
 bool Remote::is_done() const {
-  const std::lock_guard lock(shared_->mutex);
-  return shared_->done;
+  return shared_->is_done();
 }
 
 bool Remote::wait_done(Duration timeout) const {

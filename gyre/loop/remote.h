@@ -36,12 +36,13 @@ class Remote {
   Result<void> wake();
 
   /// Asks the loop to end after it has run everything accepted so far, and waits for that, up to `timeout`.
-  /// Timers do not fire any more. Called on the loop's own thread, it asks and returns at once. A loop that was never
-  /// run is drained on a thread of its own. Errors: `timed_out` (the loop still ends), `terminated` (it had ended
-  /// before).
+  /// Timers do not fire any more. Called on the loop's own thread, or in work that this loop has off-loaded, it asks
+  /// and returns at once. A loop that was never run is drained on a thread of its own. Errors: `timed_out` (the loop
+  /// still ends), `terminated` (it had ended before).
   Result<void> shutdown(Duration timeout = Duration::max());
-  /// Ends the loop without running what is queued; a callback that is running finishes. Waits for the end. Errors:
-  /// `reentrant_close` on the loop's own thread, `terminated` if it had ended before.
+  /// Ends the loop without running what is queued; a callback that is running finishes. Waits for the end, but not in
+  /// work that this loop has off-loaded. Cuts a shutdown short that is under way. Errors: `reentrant_close` on the
+  /// loop's own thread, `terminated` if it had ended before.
   Result<void> close();
 
   /// True once no callback of this loop will start any more.

@@ -22,7 +22,7 @@ class Watcher {
   ~Watcher();
 
   /// Changes what is watched for. With `Readiness::none` the descriptor stays registered, and only errors and hang-ups
-  /// are reported. Errors: `fd_not_registered` after `stop` or the loop's end.
+  /// are reported. Errors: `fd_not_registered` after `stop` or the loop's end, `terminated` while the loop is ending.
   Result<void> modify(Readiness interest);
   /// Stops watching. When it returns, the callback will not start again, not even for events already received.
   Result<void> stop();

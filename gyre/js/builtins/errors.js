@@ -2,18 +2,22 @@
 // Errors in Node's shape: an own `code`, a plain `name`, and a stack that reads "TypeError [CODE]: message".
 
 const {
-  ErrorCaptureStackTrace, ObjectDefineProperty, RangeError, RegExpPrototypeExec, StringPrototypeSlice, TypeError,
+  Error, ErrorCaptureStackTrace, ObjectDefineProperty, RangeError, SafeMap, StringPrototypeIncludes, StringPrototypeSlice, TypeError,
 } = require('primordials');
+
+// Kept here: `name` of a constructor can be changed by a script.
+const classNames = new SafeMap([[Error, 'Error'], [RangeError, 'RangeError'], [TypeError, 'TypeError']]);
 
 /// Makes an error of class `Base` with Node's `code`. `hideFrom` and the frames above it are left out of the stack.
 function codedError(Base, code, message, hideFrom = codedError) {
   const error = new Base(message);
   // The stack's header is rendered when it is captured, so the name carries the code just for that moment.
-  ObjectDefineProperty(error, 'name', { __proto__: null, value: `${Base.name} [${code}]`, configurable: true });
+  ObjectDefineProperty(error, 'name', { __proto__: null, value: `${classNames.get(Base)} [${code}]`, configurable: true });
   ErrorCaptureStackTrace(error, hideFrom);
   error.stack; // eslint-disable-line no-unused-expressions -- renders the header
   delete error.name;
-  error.code = code;
+  // Defined, not assigned: a script may have put a setter on Object.prototype.
+  ObjectDefineProperty(error, 'code', { __proto__: null, value: code, writable: true, enumerable: true, configurable: true });
   return error;
 }
 
@@ -32,13 +36,15 @@ function describeReceived(value) {
 
 /// ERR_INVALID_ARG_TYPE. `expected` completes "must be", for example "of type function".
 function invalidArgType(name, expected, value) {
-  const kind = RegExpPrototypeExec(/[.]/, name) !== null ? 'property' : 'argument';
-  return codedError(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" ${kind} must be ${expected}. ${describeReceived(value)}`, invalidArgType);
+  const kind = StringPrototypeIncludes(name, '.') ? 'property' : 'argument';
+  const message = `The "${name}" ${kind} must be ${expected}. ${describeReceived(value)}`;
+  return codedError(TypeError, 'ERR_INVALID_ARG_TYPE', message, invalidArgType);
 }
 
 /// ERR_OUT_OF_RANGE. `range` completes "It must be", `received` is the value as text.
 function outOfRange(name, range, received) {
-  return codedError(RangeError, 'ERR_OUT_OF_RANGE', `The value of "${name}" is out of range. It must be ${range}. Received ${received}`, outOfRange);
+  const message = `The value of "${name}" is out of range. It must be ${range}. Received ${received}`;
+  return codedError(RangeError, 'ERR_OUT_OF_RANGE', message, outOfRange);
 }
 
 /// Throws ERR_INVALID_ARG_TYPE unless `value` can be called.

@@ -77,7 +77,14 @@ primordials.AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf
 
 // Subclasses whose prototype chain ends here: their methods stay what they are now.
 const makeSafe = (unsafe, name) => {
-  const Safe = { [name]: class extends unsafe {} }[name];
+  // Written out, because the default constructor spreads its arguments through Array.prototype[Symbol.iterator].
+  const Safe = {
+    [name]: class extends unsafe {
+      constructor(argument) {
+        super(argument);
+      }
+    },
+  }[name];
   for (const key of ownKeys(unsafe.prototype)) {
     if (key !== 'constructor') defineProperty(Safe.prototype, key, getOwnPropertyDescriptor(unsafe.prototype, key));
   }

@@ -19,10 +19,7 @@ class BlockQueue {
   BlockQueue() = default;
   BlockQueue(const BlockQueue&) = delete;
   BlockQueue& operator=(const BlockQueue&) = delete;
-  ~BlockQueue() {
-    clear();
-    release_spares(0);
-  }
+  ~BlockQueue() { clear(); }
 
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
@@ -35,7 +32,7 @@ class BlockQueue {
   }
 
   T& front() noexcept {
-    if (head_->begin == head_->end) retire_head();
+    while (head_->begin == head_->end) retire_head();
     return *head_->slot(head_->begin);
   }
   /// Destroys the front element.
@@ -65,9 +62,9 @@ class BlockQueue {
     size_ += std::exchange(other.size_, 0);
     other.head_ = other.tail_ = nullptr;
   }
-  /// Gives up to `count` spare blocks to `other`.
-  void lend_spares(BlockQueue& other, std::size_t count) noexcept {
-    for (; count > 0 && spares_ != nullptr; --count) {
+  /// Gives spare blocks to `other` until it has `count`.
+  void top_up_spares(BlockQueue& other, std::size_t count) noexcept {
+    while (other.spare_count_ < count && spares_ != nullptr) {
       Block* block = spares_;
       spares_ = block->next;
       --spare_count_;
@@ -75,18 +72,24 @@ class BlockQueue {
     }
   }
 
+  /// Destroys all elements and gives all memory back.
   void clear() noexcept {
     while (!empty()) pop_front();
     while (head_ != nullptr) retire_head();
-    tail_ = nullptr;
-    release_spares(kSparesKept);
+    while (spares_ != nullptr) {
+      Block* block = spares_;
+      spares_ = block->next;
+      delete block;
+    }
+    spare_count_ = 0;
   }
 
   std::size_t spare_blocks() const noexcept { return spare_count_; }
 
   static constexpr std::uint32_t kSlots = 64;
-  /// Blocks kept for re-use, at most; 16 blocks of tasks are 64 KiB, the rest of a burst's memory goes back.
-  static constexpr std::size_t kSparesKept = 16;
+  /// Blocks kept for re-use, at most. With the one in use they hold 1024 elements, 64 KiB of tasks; the rest of a
+  /// burst's memory goes back.
+  static constexpr std::size_t kSparesKept = 15;
 
  private:
   struct Block {
@@ -129,15 +132,6 @@ class BlockQueue {
     spares_ = block;
     ++spare_count_;
   }
-  void release_spares(std::size_t keep) noexcept {
-    while (spare_count_ > keep) {
-      Block* block = spares_;
-      spares_ = block->next;
-      delete block;
-      --spare_count_;
-    }
-  }
-
   Block* head_ = nullptr;
   Block* tail_ = nullptr;
   Block* spares_ = nullptr;

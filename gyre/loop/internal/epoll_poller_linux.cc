@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <utility>
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -47,6 +50,19 @@ Readiness from_epoll(std::uint32_t mask) {
   return readiness;
 }
 
+// With the wake-up descriptor in it.
+Result<FileDescriptor> make_epoll_set(int wake) {
+  FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
+  if (epoll.get() < 0) return std::unexpected(Error::from_errno(errno, "create an epoll set"));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kWakeToken;
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake, &event) != 0) {
+    return std::unexpected(Error::from_errno(errno, "watch the wake-up descriptor"));
+  }
+  return epoll;
+}
+
 class EpollPoller final : public Poller {
  public:
   EpollPoller(FileDescriptor epoll, FileDescriptor wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
@@ -62,6 +78,14 @@ class EpollPoller final : public Poller {
     // Closed by its owner already: the kernel has dropped it from the set.
     if (errno == EBADF || errno == ENOENT || errno == EPERM) return {};
     return std::unexpected(Error::from_errno(errno, "stop watching descriptor").with("fd", fd));
+  }
+
+  Result<void> reset() override {
+    auto fresh = make_epoll_set(wake_.get());
+    if (!fresh) return std::unexpected(fresh.error());
+    // In place of the old one, under the same number: it may be known outside as the native handle.
+    if (dup3(fresh->get(), epoll_.get(), O_CLOEXEC) >= 0) return {};
+    return std::unexpected(Error::from_errno(errno, "replace an epoll set"));
   }
 
   Result<std::size_t> wait(Duration timeout, std::span<Event> events) override {
@@ -122,8 +146,8 @@ class EpollPoller final : public Poller {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
       const timespec spec{.tv_sec = static_cast<time_t>(seconds.count()), .tv_nsec = (timeout - seconds).count()};
       const int count = epoll_pwait2(epoll_.get(), events, capacity, &spec, nullptr);
-      if (count >= 0 || errno != ENOSYS) return count;
-      has_pwait2_ = false;  // a kernel before 5.11
+      if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+      has_pwait2_ = false;  // a kernel before 5.11, or a sandbox that does not know the call
     }
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();  // never early
     return epoll_wait(epoll_.get(), events, capacity, static_cast<int>(std::min<long long>(milliseconds, INT_MAX)));
@@ -137,17 +161,11 @@ class EpollPoller final : public Poller {
 }  // namespace
 
 Result<std::unique_ptr<Poller>> make_epoll_poller() {
-  FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
-  if (epoll.get() < 0) return std::unexpected(Error::from_errno(errno, "create an epoll set"));
   FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (wake.get() < 0) return std::unexpected(Error::from_errno(errno, "create a wake-up descriptor"));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = kWakeToken;
-  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) {
-    return std::unexpected(Error::from_errno(errno, "watch the wake-up descriptor"));
-  }
-  return std::make_unique<EpollPoller>(std::move(epoll), std::move(wake));
+  auto epoll = make_epoll_set(wake.get());
+  if (!epoll) return std::unexpected(epoll.error());
+  return std::make_unique<EpollPoller>(std::move(*epoll), std::move(wake));
 }
 
 }  // namespace gyre::internal

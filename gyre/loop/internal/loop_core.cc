@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <exception>
+#include <optional>
 #include <stdexcept>
-#include <thread>
 
 #include <cxxabi.h>
 
 #include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/owner_call.h>
 
 namespace gyre::internal {
 
@@ -23,28 +25,17 @@ LoopCore::LoopCore(LoopOptions given) : options(std::move(given)), clock(options
 }
 
 LoopCore::~LoopCore() {
-  if (!finished_) {
-    shared->commit_termination(true);
-    end();
-  }
-  const std::lock_guard lock(shared->mutex);
+  shared->commit_termination(true);
+  if (claim_end() == Claim::granted) end();
+  shared->wait_done(Duration::max());
+  const std::lock_guard lock(shared->ownership);
   shared->core = nullptr;
 }
 
-void LoopCore::check_thread() const {
-  const char* owner = shared->owner.load(std::memory_order_relaxed);
-  if (owner != nullptr && owner != &thread_tag) {
-    throw std::logic_error(
-        "gyre: a Loop was used from a thread that does not own it; other threads use Loop::remote()");
-  }
-}
-
-// --- Containment
-// -------------------------------------------------------------------------------------------------------
+// --- Containment ---
 
 template <typename Callable>
-void LoopCore::contain(CallbackKind kind, Callable&& callable) {
-  ++stats.callbacks;
+void LoopCore::guard(CallbackKind kind, Callable&& callable) {
   try {
     callable();
   } catch (const abi::__forced_unwind&) {
@@ -54,100 +45,163 @@ void LoopCore::contain(CallbackKind kind, Callable&& callable) {
   }
 }
 
-void LoopCore::report(CallbackKind kind) noexcept {
+void LoopCore::report(CallbackKind kind) {
   ++stats.failed_callbacks;
-  if (!options.on_callback_error) return;
+  if (!options.on_callback_error || reporting_) return;
+  reporting_ = true;
   try {
     options.on_callback_error(Error::from_exception(std::current_exception()), kind);
+  } catch (const abi::__forced_unwind&) {
+    throw;
   } catch (...) {  // NOLINT(bugprone-empty-catch): documented; there is nobody left to tell
   }
+  reporting_ = false;
 }
 
-// --- Running
-// -----------------------------------------------------------------------------------------------------------
+// --- Running ---
+
+namespace {
+
+// Ends the loop at once if something unwinds the thread through a run call: a thread that is cancelled, or memory that
+// ran out. Nobody else could run the loop then, and those who wait for its end would wait for ever.
+template <typename End>
+class OnUnwind {
+ public:
+  explicit OnUnwind(End end) : end_(std::move(end)) {}
+  OnUnwind(const OnUnwind&) = delete;
+  OnUnwind& operator=(const OnUnwind&) = delete;
+  ~OnUnwind() {
+    if (armed_) end_();
+  }
+  void disarm() { armed_ = false; }
+
+ private:
+  End end_;
+  bool armed_ = true;
+};
+
+}  // namespace
 
 Result<void> LoopCore::enter() {
-  const bool mine = shared->on_owner_thread();
-  if (inside_ && mine) return fail(Errc::reentrant_run, "run was called from a callback of the same loop");
-  LoopState state = LoopState::awake;
-  if (shared->state.compare_exchange_strong(state, LoopState::running)) {
-    shared->owner.store(&thread_tag, std::memory_order_relaxed);
-  } else if (state == LoopState::sleeping && mine) {
-    // Paused between two steps. If the exchange fails, the end was requested just now, and the caller sees that.
-    shared->state.compare_exchange_strong(state, LoopState::running);
-  } else if (state == LoopState::running || state == LoopState::sleeping) {
+  if (shared->on_owner_thread() && shared->inside) {
+    return fail(Errc::reentrant_run, "run was called from a callback of the same loop");
+  }
+  const std::lock_guard lock(shared->ownership);
+  const bool owned = shared->owner.load(std::memory_order_relaxed) != nullptr;
+  if (owned && !shared->on_owner_thread() && shared->state.load() != LoopState::terminating) {
     return fail(Errc::already_running, "another thread is running this loop");
-  } else if (!mine || finished_) {
+  }
+  if ((owned && !shared->on_owner_thread()) || shared->end_claimed || shared->ended) {
     return fail(Errc::terminated, "the loop has ended or is ending; make a new one");
   }
-  inside_ = true;
+  shared->owner.store(&thread_tag, std::memory_order_relaxed);
+  shared->inside = true;
+  // Never run, or paused between two steps. If neither, the end has been requested, and the caller sees that.
+  LoopState state = LoopState::awake;
+  if (!shared->state.compare_exchange_strong(state, LoopState::running) && state == LoopState::sleeping) {
+    shared->state.compare_exchange_strong(state, LoopState::running);
+  }
   return {};
 }
 
 void LoopCore::leave() noexcept {
-  inside_ = false;
+  stop_ = {};
+  const std::lock_guard lock(shared->ownership);
+  shared->inside = false;
   LoopState expected = LoopState::running;
   shared->state.compare_exchange_strong(expected, LoopState::sleeping);
 }
 
 Result<void> LoopCore::run(std::stop_token stop) {
   if (auto entered = enter(); !entered) return entered;
-  const std::stop_callback wake_on_stop(stop, [this] { static_cast<void>(shared->wake_now()); });
+  OnUnwind unwinding([this] {
+    shared->commit_termination(true);
+    end();
+  });
+  // Not through `this`: once the loop has ended, another thread may destroy it.
+  const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
+  stop_ = stop;
   Result<void> result;
-  start_up();
+  if (!should_stop()) start_up();
   while (!should_stop() && !stop.stop_requested()) {
-    result = turn(Duration::max());
+    result = turn(TimePoint::max());
     if (!result) break;
   }
-  if (result && stop.stop_requested()) {
-    result = fail(Errc::cancelled, "the loop was stopped by its stop token");
-  }
+  if (result && !should_stop()) result = fail(Errc::cancelled, "the loop was stopped by its stop token");
   shared->commit_termination(false);
+  unwinding.disarm();
   end();
-  inside_ = false;
   return result;
 }
 
-Result<bool> LoopCore::step(std::stop_token stop, Duration max_wait) {
+Result<LoopCore::Step> LoopCore::step(std::stop_token stop, TimePoint until) {
   if (auto entered = enter(); !entered) return std::unexpected(entered.error());
-  const std::stop_callback wake_on_stop(stop, [this] { static_cast<void>(shared->wake_now()); });
-  start_up();
+  OnUnwind unwinding([this] {
+    shared->commit_termination(true);
+    end();
+  });
+  const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
+  stop_ = stop;
   Result<void> result;
-  if (!should_stop()) result = turn(stop.stop_requested() ? Duration::zero() : max_wait);
+  if (!should_stop()) start_up();
+  if (!should_stop()) result = turn(stop.stop_requested() ? TimePoint::min() : until);
+  unwinding.disarm();
+  Step outcome = Step::ended;
   if (should_stop()) {
     end();
-    inside_ = false;
   } else {
+    outcome = is_alive() ? Step::alive : Step::idle;
     leave();
   }
   if (!result) return std::unexpected(result.error());
-  return !finished_ && is_alive();
+  return outcome;
 }
 
 Result<bool> LoopCore::run_for(Duration duration) {
   const TimePoint until = saturating_add(clock->now(), duration);
   for (;;) {
-    auto stepped = step({}, clock->time_until(until));
-    if (!stepped) return stepped;
-    if (finished_) return false;
+    auto stepped = step({}, until);
+    if (!stepped) return std::unexpected(stepped.error());
+    if (*stepped == Step::ended) return false;
     if (clock->now() >= until) return true;
   }
 }
 
+LoopCore::Claim LoopCore::claim_end() {
+  if (shared->on_owner_thread() && shared->inside) {
+    std::terminate();  // a callback destroys the loop that is executing it
+  }
+  const std::lock_guard lock(shared->ownership);
+  if (shared->ended) return Claim::ended;
+  if (shared->inside || shared->end_claimed) return Claim::elsewhere;
+  shared->owner.store(&thread_tag, std::memory_order_relaxed);
+  shared->inside = true;
+  return Claim::granted;
+}
+
 Result<void> LoopCore::close() {
-  if (inside_) return fail(Errc::reentrant_close, "close was called from a callback; use shutdown here");
-  if (finished_) return fail(Errc::terminated, "the loop has ended already");
+  if (shared->on_owner_thread() && shared->inside) {
+    return fail(Errc::reentrant_close, "close was called from a callback; use shutdown here");
+  }
+  static_cast<void>(OwnerCall(*shared));  // throws on another thread than the owner's
+  const Claim claim = claim_end();
+  if (claim == Claim::ended) return fail(Errc::terminated, "the loop has ended already");
   shared->commit_termination(true);
-  end();
+  if (claim == Claim::granted) end();
+  shared->wait_done(Duration::max());
   return {};
 }
 
-void LoopCore::drain_never_run(SharedState& shared) {
-  std::thread([core = shared.core] { core->end(); }).join();
+void LoopCore::end_never_run() {
+  {
+    const std::lock_guard lock(shared->ownership);
+    shared->owner.store(&thread_tag, std::memory_order_relaxed);
+    shared->inside = true;
+  }
+  end();
 }
 
-// --- A turn
-// ------------------------------------------------------------------------------------------------------------
+// --- A turn ---
 
 // What was queued before the first turn: priority tasks first, then a checkpoint, then the timers that are due.
 void LoopCore::start_up() {
@@ -161,13 +215,13 @@ void LoopCore::start_up() {
   run_timers(timers.next_sequence());
 }
 
-Result<void> LoopCore::turn(Duration max_wait) {
+Result<void> LoopCore::turn(TimePoint until) {
   ++stats.turns;
   now_is_fresh_ = false;
   const std::uint64_t first_timer_of_turn = timers.next_sequence();
   take_ingress();
   checkpoint();
-  if (auto polled = poll_phase(max_wait); !polled) return polled;
+  if (auto polled = poll_phase(until); !polled) return polled;
   checkpoint();
   if (!immediates.empty()) run_immediates();
   if (!close_callbacks.empty()) run_queue(close_callbacks, CallbackKind::close);
@@ -183,49 +237,55 @@ void LoopCore::take_ingress_now() {
   const std::lock_guard lock(shared->mutex);
   external.splice_back(shared->external);
   internal.splice_back(shared->internal);
-  external.lend_spares(shared->external, BlockQueue<Task>::kSparesKept / 2);
-  internal.lend_spares(shared->internal, BlockQueue<Task>::kSparesKept / 2);
+  external.top_up_spares(shared->external, BlockQueue<Task>::kSparesKept / 2);
+  internal.top_up_spares(shared->internal, BlockQueue<Task>::kSparesKept / 2);
   shared->ingress_pending.store(false, std::memory_order_relaxed);  // guarded by the mutex
-}
-
-void LoopCore::run_checkpoint() {
-  checkpoint();
 }
 
 void LoopCore::checkpoint() {
   if (in_checkpoint_) return;
   if (ticks.empty() && microtasks.empty() && checkpoint_ends.empty() && bindings.empty()) return;
   in_checkpoint_ = true;
-  const auto run_all = [this](BlockQueue<Task>& queue, CallbackKind kind) {
-    bool any = false;
-    while (!queue.empty() && !should_abort()) {
-      Task task = queue.take_front();
-      contain(kind, task);
-      any = true;
-    }
-    return any;
-  };
-  // By index: a callback may attach or detach a binding.
-  const auto any_binding = [this](auto&& call) {
-    bool any = false;
-    for (std::size_t i = 0; i < bindings.size(); ++i) any |= call(*bindings[i]);
-    return any;
-  };
   for (bool more = true; more && !should_abort();) {
-    more = run_all(ticks, CallbackKind::next_tick);
-    more |= any_binding([](LoopBinding& binding) { return binding.run_ticks(); });
-    more |= run_all(microtasks, CallbackKind::microtask);
-    more |= any_binding([](LoopBinding& binding) { return binding.run_microtasks(); });
+    more = false;
+    do {
+      more |= run_all(ticks, CallbackKind::next_tick);
+    } while (!should_abort() &&
+             (ask_bindings(CallbackKind::next_tick, &LoopBinding::run_ticks) || !ticks.empty()));
+    do {
+      more |= run_all(microtasks, CallbackKind::microtask);
+      more |= ask_bindings(CallbackKind::microtask, &LoopBinding::run_microtasks);
+    } while (!microtasks.empty() && !should_abort());
     if (more) continue;
     if (!checkpoint_ends.empty()) {
       Task task = checkpoint_ends.take_front();
       contain(CallbackKind::checkpoint_end, task);
       more = true;
     } else {
-      more = any_binding([](LoopBinding& binding) { return binding.finish_checkpoint(); });
+      more = ask_bindings(CallbackKind::checkpoint_end, &LoopBinding::finish_checkpoint);
     }
   }
   in_checkpoint_ = false;
+}
+
+bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind) {
+  bool any = false;
+  while (!queue.empty() && !should_abort()) {
+    Task task = queue.take_front();
+    contain(kind, task);
+    any = true;
+  }
+  return any;
+}
+
+// True if any binding says so; false for all once the loop is being closed.
+bool LoopCore::ask_bindings(CallbackKind kind, bool (LoopBinding::*question)()) {
+  bool any = false;
+  // By index: a callback may attach or detach a binding.
+  for (std::size_t i = 0; i < bindings.size() && !should_abort(); ++i) {
+    guard(kind, [&] { any |= (bindings[i]->*question)(); });
+  }
+  return any;
 }
 
 bool LoopCore::has_ready_work() const noexcept {
@@ -233,23 +293,23 @@ bool LoopCore::has_ready_work() const noexcept {
          shared->ingress_pending.load(std::memory_order_acquire);
 }
 
-Result<void> LoopCore::poll_phase(Duration max_wait) {
+Result<void> LoopCore::poll_phase(TimePoint until) {
   const bool watching = watchers.size() > 0;
-  const bool ready = max_wait == Duration::zero() || has_ready_work() ||
-                     (!timers.empty() && timers.next_deadline() <= now()) || (options.auto_exit && !is_alive());
-  if (!ready) return sleep(timers.next_deadline(), max_wait);
+  const bool no_wait = until != TimePoint::max() && until <= now();
+  const bool ready = no_wait || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now()) ||
+                     (options.auto_exit && !is_alive());
+  if (!ready) return sleep(std::min(timers.next_deadline(), until));
   if (!watching) return {};
   // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
-  if (max_wait != Duration::zero() && ++turns_since_poll_ < options.turns_between_polls &&
-      now() - last_poll_ < options.time_between_polls) {
+  if (!no_wait && ++turns_since_poll_ < options.turns_between_polls && now() - last_poll_ < options.time_between_polls) {
     return {};
   }
   return poll_descriptors(Duration::zero());
 }
 
-Result<void> LoopCore::sleep(TimePoint deadline, Duration max_wait) {
+Result<void> LoopCore::sleep(TimePoint until) {
   const bool watching = watchers.size() > 0;
-  if (!watching && offloads_in_flight_ == 0 && max_wait == Duration::max() && clock->skip_to(deadline)) {
+  if (!watching && offloads_.in_use() == 0 && clock->skip_to(until)) {
     now_is_fresh_ = false;
     return {};
   }
@@ -257,11 +317,11 @@ Result<void> LoopCore::sleep(TimePoint deadline, Duration max_wait) {
   LoopState running = LoopState::running;
   if (!shared->state.compare_exchange_strong(running, LoopState::sleeping)) return {};  // the end has been requested
   const bool disturbed = shared->ingress_pending.load(std::memory_order_seq_cst) ||
-                         shared->wake_requested.load(std::memory_order_seq_cst) || should_stop();
+                         shared->wake_requested.load(std::memory_order_seq_cst);
   Result<void> result;
   if (!disturbed) {
     ++stats.sleeps;
-    const Duration timeout = std::min(clock->time_until(deadline), max_wait);
+    const Duration timeout = clock->time_until(until);
     if (watching) {
       result = poll_descriptors(timeout);
     } else {
@@ -288,6 +348,8 @@ Result<void> LoopCore::poll_descriptors(Duration timeout) {
   last_poll_ = refresh_now();
   turns_since_poll_ = 0;
   if (!count) return std::unexpected(count.error());
+  const bool has_strays = std::any_of(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(*count),
+                                      [this](const auto& event) { return watchers.find(event.token) == nullptr; });
   for (std::size_t i = 0; i < *count && !should_stop(); ++i) {
     const auto registration = watchers.find(events_[i].token);
     if (registration == nullptr) continue;  // stopped by an earlier callback of this batch
@@ -296,9 +358,16 @@ Result<void> LoopCore::poll_descriptors(Duration timeout) {
     // Moved out while it runs: it may stop its own watcher, which destroys the registered callback.
     auto callback = std::move(registration->callback);
     contain(CallbackKind::watcher, [&] { callback(readiness); });
-    if (registration->table != nullptr) registration->callback = std::move(callback);
+    if (registration->table != nullptr) {
+      registration->callback = std::move(callback);
+    } else {
+      callback.reset();
+    }
     checkpoint();
   }
+  // A descriptor was closed before its watcher stopped, while a copy of it is open elsewhere: the kernel goes on
+  // reporting it, and it can no longer be taken out.
+  if (has_strays) return watchers.rebuild();
   return {};
 }
 
@@ -354,46 +423,66 @@ void LoopCore::settle_timer(TimerId id, Task& callback, TimePoint started, Durat
   timer->callback = std::move(callback);
 }
 
-// --- The end
-// -----------------------------------------------------------------------------------------------------------
+// --- The end ---
 
 bool LoopCore::is_alive() {
-  if (finished_) return false;
+  if (shared->ended) return false;
   take_ingress();
-  return timers.ref_count() > 0 || immediates.ref_count() > 0 || watchers.ref_count() > 0 || offloads_in_flight_ > 0 ||
+  return timers.ref_count() > 0 || immediates.ref_count() > 0 || watchers.ref_count() > 0 || offloads_.in_use() > 0 ||
          *holds > 0 || !external.empty() || !internal.empty() || !close_callbacks.empty() || !ticks.empty() ||
          !microtasks.empty() || !checkpoint_ends.empty();
 }
 
 void LoopCore::try_auto_exit() {
-  for (std::size_t i = 0; i < bindings.size(); ++i) bindings[i]->on_quiescent();
+  for (std::size_t i = 0; i < bindings.size(); ++i) {
+    guard(CallbackKind::quiescence, [&] { bindings[i]->on_quiescent(); });
+  }
   checkpoint();
   if (is_alive()) return;
-  {
-    const std::lock_guard lock(shared->mutex);
-    if (shared->ingress_pending.load(std::memory_order_relaxed)) return;  // somebody posted at the last moment
-    shared->accepting = false;
-    shared->stop_requested.store(true, std::memory_order_release);
-    shared->state.store(LoopState::terminating, std::memory_order_seq_cst);
-  }
+  const std::lock_guard lock(shared->mutex);
+  // Somebody posted, asked for the end, or cancelled the run at the last moment.
+  if (shared->ingress_pending.load(std::memory_order_relaxed) || !shared->accepting || stop_.stop_requested()) return;
+  shared->accepting = false;
+  shared->stop_requested.store(true, std::memory_order_seq_cst);
+  shared->state.store(LoopState::terminating, std::memory_order_seq_cst);
   exits_by_itself_ = true;
 }
 
+// From the moment that this gives up ownership, another thread may destroy the loop.
 void LoopCore::end() {
-  shared->owner.store(&thread_tag, std::memory_order_relaxed);
-  inside_ = true;
+  const auto state = shared;
+  stop_ = {};
+  in_checkpoint_ = false;  // it is set still if a thread's cancellation has left a callback
+  draining_ = true;
   if (!should_abort()) drain();
+  draining_ = false;
   const LoopEnd how = should_abort() ? LoopEnd::close : exits_by_itself_ ? LoopEnd::auto_exit : LoopEnd::shutdown;
-  for (LoopBinding* binding : std::exchange(bindings, {})) binding->on_terminated(how);
-  finished_ = true;
+  while (!bindings.empty()) {
+    LoopBinding* const binding = bindings.front();
+    bindings.erase(bindings.begin());
+    guard(CallbackKind::quiescence, [&] { binding->on_terminated(how); });
+  }
   discard_everything();
-  offload_pool_.reset();
-  inside_ = false;
-  const std::lock_guard lock(shared->mutex);
-  shared->poller.reset();
-  shared->state.store(LoopState::terminated, std::memory_order_seq_cst);
-  shared->done = true;
-  shared->done_changed.notify_all();
+  {
+    const std::lock_guard lock(state->mutex);
+    state->accepting_completions = false;
+    state->poller.reset();
+    state->state.store(LoopState::terminated, std::memory_order_seq_cst);
+  }
+  discard_everything();  // what has completed meanwhile
+  options.on_callback_error.reset();
+  {
+    const std::lock_guard lock(state->ownership);
+    state->ended = true;
+    state->end_claimed = false;
+    state->inside = false;
+    state->owner.store(nullptr, std::memory_order_relaxed);
+  }
+  const std::lock_guard lock(state->mutex);
+  state->external.clear();  // empty; this gives their memory back
+  state->internal.clear();
+  state->done = true;
+  state->done_changed.notify_all();
 }
 
 // Runs all accepted work. Timers and descriptors are over.
@@ -410,7 +499,7 @@ void LoopCore::drain() {
       run_queue(internal, CallbackKind::priority_task);
     } else if (!external.empty()) {
       run_queue(external, CallbackKind::task);
-    } else if (offloads_in_flight_ > 0) {
+    } else if (offloads_.in_use() > 0) {
       wait_for_completion();
     } else {
       break;
@@ -421,7 +510,10 @@ void LoopCore::drain() {
 // Sleeps until an off-loaded job reports, or the loop is closed.
 void LoopCore::wait_for_completion() {
   shared->sleeps_in_poller.store(false, std::memory_order_seq_cst);
-  if (!shared->ingress_pending.load(std::memory_order_seq_cst) && !should_abort()) shared->parker.park(Duration::max());
+  if (!shared->ingress_pending.load(std::memory_order_seq_cst) &&
+      !shared->abort_requested.load(std::memory_order_seq_cst)) {
+    shared->parker.park(Duration::max());
+  }
   wake_up();
 }
 
@@ -431,18 +523,17 @@ void LoopCore::discard_immediates() {
 }
 
 // Destroys everything that is queued. Captures' destructors may call the loop, which refuses them.
-void LoopCore::discard_everything() {
-  std::vector<Task> graveyard;
-  timers.clear(graveyard);
-  graveyard.clear();
+void LoopCore::discard_everything() noexcept {
+  while (Task dropped = timers.remove_any()) dropped.reset();
   discard_immediates();
   take_ingress();
   for (auto* queue : {&external, &internal, &close_callbacks, &ticks, &microtasks, &checkpoint_ends}) queue->clear();
   watchers.clear();
+  offload_pool_.reset();
+  for (std::uint32_t slot = 0; slot < offloads_.capacity(); ++slot) offloads_[slot].reset();
 }
 
-// --- Descriptors and off-loading
-// -----------------------------------------------------------------------------------------
+// --- Descriptors and off-loading ---
 
 Result<Watcher> LoopCore::watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback) {
   if (!shared->poller) {
@@ -456,21 +547,66 @@ Result<Watcher> LoopCore::watch(int fd, Readiness interest, UniqueFunction<void(
   return Watcher(std::move(*registration));
 }
 
-Result<void> LoopCore::offload(UniqueFunction<Task(std::stop_token)> job) {
+namespace {
+
+// Tells the loop that off-loaded work is over, however it left its thread.
+class OffloadReport {
+ public:
+  OffloadReport(std::shared_ptr<SharedState> loop, LoopCore* core, std::uint32_t slot)
+      : loop_(std::move(loop)), core_(core), slot_(slot) {
+    offloading_for = loop_.get();
+  }
+  OffloadReport(const OffloadReport&) = delete;
+  OffloadReport& operator=(const OffloadReport&) = delete;
+  ~OffloadReport() {
+    offloading_for = nullptr;
+    // The core is used only inside the task, which runs only while the loop exists.
+    auto task = [core = core_, slot = slot_, failure = std::move(failure)] {
+      core->complete_offload(slot, failure ? &*failure : nullptr);
+    };
+    static_assert(Task::fits_inline<decltype(task)>());
+    static_cast<void>(loop_->push(&SharedState::internal, std::move(task), true));
+  }
+
+  std::optional<Error> failure = Error(Errc::broken, "the thread of the off-loaded work ended before the work did");
+
+ private:
+  const std::shared_ptr<SharedState> loop_;
+  LoopCore* const core_;
+  const std::uint32_t slot_;
+};
+
+}  // namespace
+
+Result<void> LoopCore::offload(OffloadJob job, OffloadDone done) {
   if (!offload_pool_) {
     offload_pool_ = std::make_unique<OffloadPool>(options.offload_threads, options.offload_queue_limit);
   }
-  auto submitted = offload_pool_->submit([this, state = shared, job = std::move(job)](std::stop_token stop) mutable {
-    Task completion = job(std::move(stop));
-    // `this` is used only inside the task, which runs only while the loop exists.
-    auto on_loop = [this, completion = std::move(completion)]() mutable {
-      --offloads_in_flight_;
-      completion();
-    };
-    static_cast<void>(state->push(&SharedState::internal, std::move(on_loop), true));
+  const std::uint32_t slot = offloads_.acquire();
+  auto submitted = offload_pool_->submit([this, state = shared, slot, job = std::move(job)](std::stop_token stop) mutable {
+    OffloadReport report(std::move(state), this, slot);
+    try {
+      job(std::move(stop));
+      report.failure.reset();
+    } catch (const abi::__forced_unwind&) {
+      throw;
+    } catch (...) {
+      report.failure = Error::from_exception(std::current_exception());
+    }
+    job.reset();  // what the work captured goes before the loop hears of it
   });
-  if (submitted) ++offloads_in_flight_;
+  if (submitted) {
+    offloads_[slot] = std::move(done);
+  } else {
+    offloads_.release(slot);
+  }
   return submitted;
+}
+
+void LoopCore::complete_offload(std::uint32_t slot, const Error* failure) {
+  OffloadDone done = std::move(offloads_[slot]);
+  offloads_.release(slot);
+  done(failure);
 }
 
 }  // namespace gyre::internal

@@ -8,6 +8,7 @@
 #include <gyre/loop/internal/block_queue.h>
 #include <gyre/loop/internal/immediate_queue.h>
 #include <gyre/loop/internal/shared_state.h>
+#include <gyre/loop/internal/slab.h>
 #include <gyre/loop/internal/timer_queue.h>
 #include <gyre/loop/internal/watcher_table.h>
 #include <gyre/loop/loop.h>
@@ -24,20 +25,22 @@ class LoopCore {
 
   // What `Loop` forwards to.
   Result<void> run(std::stop_token stop);
-  Result<bool> step(std::stop_token stop, Duration max_wait);
+  enum class Step { alive, idle, ended };
+  /// One turn, which waits until `until` for something to do. After `ended` the loop may be gone.
+  Result<Step> step(std::stop_token stop, TimePoint until);
   Result<bool> run_for(Duration duration);
   Result<void> close();
-  void request_shutdown() { shared->commit_termination(false); }
-  void run_checkpoint();
-  Result<void> offload(UniqueFunction<Task(std::stop_token)> job);
+  void checkpoint();
+  using OffloadJob = UniqueFunction<void(std::stop_token)>;
+  using OffloadDone = UniqueFunction<void(const Error*)>;
+  Result<void> offload(OffloadJob job, OffloadDone done);
+  void complete_offload(std::uint32_t slot, const Error* failure);
   Result<Watcher> watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback);
 
-  /// Throws std::logic_error on another thread than the owner's.
-  void check_thread() const;
   /// True while macrotasks, timers and watchers are accepted.
   bool accepts_work() const noexcept { return !shared->stop_requested.load(std::memory_order_relaxed); }
   /// True while checkpoint callbacks are accepted: the final drain runs them still.
-  bool accepts_microtasks() const noexcept { return !finished_; }
+  bool accepts_microtasks() const noexcept { return accepts_work() || draining_; }
   /// Moves what other threads have posted into the owner's queues.
   void take_ingress() {
     if (shared->ingress_pending.load(std::memory_order_acquire)) take_ingress_now();
@@ -53,8 +56,8 @@ class LoopCore {
     return now_ = clock->now();
   }
 
-  /// Runs the final drain of a loop that no thread ever ran, on a thread of its own.
-  static void drain_never_run(SharedState& shared);
+  /// The end of a loop that no thread ever ran, on a thread made for that.
+  void end_never_run();
 
   std::shared_ptr<SharedState> shared = std::make_shared<SharedState>();
   LoopOptions options;
@@ -68,7 +71,7 @@ class LoopCore {
   BlockQueue<Task> checkpoint_ends;
   ImmediateQueue immediates;
   TimerQueue timers;
-  WatcherTable watchers;
+  WatcherTable watchers{shared};
   std::vector<LoopBinding*> bindings;
   std::shared_ptr<std::size_t> holds = std::make_shared<std::size_t>(0);
   LoopStats stats;
@@ -78,13 +81,16 @@ class LoopCore {
 
   Result<void> enter();
   void leave() noexcept;
+  enum class Claim { granted, ended, elsewhere };
+  Claim claim_end();
   void start_up();
-  Result<void> turn(Duration max_wait);
+  Result<void> turn(TimePoint until);
   void take_ingress_now();
-  void checkpoint();
+  bool run_all(BlockQueue<Task>& queue, CallbackKind kind);
+  bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
   bool has_ready_work() const noexcept;
-  Result<void> poll_phase(Duration max_wait);
-  Result<void> sleep(TimePoint deadline, Duration max_wait);
+  Result<void> poll_phase(TimePoint until);
+  Result<void> sleep(TimePoint until);
   Result<void> poll_descriptors(Duration timeout);
   void wake_up() noexcept;
   void run_immediates();
@@ -96,26 +102,34 @@ class LoopCore {
   void drain();
   void wait_for_completion();
   void discard_immediates();
-  void discard_everything();
+  void discard_everything() noexcept;
   bool should_stop() const noexcept { return shared->stop_requested.load(std::memory_order_acquire); }
   bool should_abort() const noexcept { return shared->abort_requested.load(std::memory_order_relaxed); }
 
+  /// Runs a user's callback, counted.
   template <typename Callable>
-  void contain(CallbackKind kind, Callable&& callable);
-  void report(CallbackKind kind) noexcept;
+  void contain(CallbackKind kind, Callable&& callable) {
+    ++stats.callbacks;
+    guard(kind, callable);
+  }
+  /// Keeps what the callable throws away from the loop.
+  template <typename Callable>
+  void guard(CallbackKind kind, Callable&& callable);
+  void report(CallbackKind kind);
 
   std::array<Poller::Event, kEventsPerPoll> events_;
   std::unique_ptr<OffloadPool> offload_pool_;
-  std::size_t offloads_in_flight_ = 0;
+  Slab<OffloadDone> offloads_;  // what to call when off-loaded work is done; stays on this thread, whatever happens
+  std::stop_token stop_;        // of the run call on the stack
   TimePoint now_{};
   TimePoint last_poll_{};
   std::uint32_t turns_since_poll_ = 0;
   bool now_is_fresh_ = false;
   bool started_ = false;
-  bool inside_ = false;  // a run call is on the stack
   bool in_checkpoint_ = false;
+  bool reporting_ = false;
   bool exits_by_itself_ = false;
-  bool finished_ = false;
+  bool draining_ = false;
 };
 
 }  // namespace gyre::internal

@@ -26,6 +26,8 @@ class Poller {
   virtual Result<void> modify(int fd, Readiness interest, std::uint64_t token) = 0;
   /// A descriptor that the kernel no longer knows counts as removed.
   virtual Result<void> remove(int fd) = 0;
+  /// Forgets all descriptors, those included that the kernel still watches after their numbers were closed.
+  virtual Result<void> reset() = 0;
   /// Sleeps for up to `timeout` (`Duration::max()`: until something happens) and fills `events`. Returns how many; a
   /// wake-up alone gives none. Never returns early for an interrupting signal without an event.
   virtual Result<std::size_t> wait(Duration timeout, std::span<Event> events) = 0;

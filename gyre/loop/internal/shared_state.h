@@ -18,6 +18,11 @@ namespace gyre::internal {
 inline thread_local char thread_tag;
 
 class LoopCore;
+struct SharedState;
+
+/// The loop whose off-loaded work this thread executes just now. That loop waits for the work, so the work must not
+/// wait for the loop.
+inline thread_local const SharedState* offloading_for = nullptr;
 
 /// The part of a loop that other threads touch. It outlives the loop for as long as a `Remote` is held.
 ///
@@ -33,18 +38,28 @@ struct SharedState {
   std::atomic<bool> abort_requested{false};  // end without running what is queued
   std::atomic<bool> sleeps_in_poller{false};
   std::atomic<bool> wake_requested{false};  // cleared by the owner; one physical wake-up per sleep suffices
+  /// The thread that may touch the loop: its `thread_tag`. Null before the first run and after the end. Written under
+  /// `ownership`; relaxed reads suffice, for they only ask "is it me?", and a thread knows what it wrote itself.
   std::atomic<const char*> owner{nullptr};
   Parker parker;
 
   alignas(kCacheLinePair) std::mutex mutex;
   // Guarded by mutex:
   bool accepting = true;
+  bool accepting_completions = true;
   BlockQueue<Task> external;
   BlockQueue<Task> internal;
   std::unique_ptr<Poller> poller;
-  LoopCore* core = nullptr;  // null once the loop is gone
   bool done = false;
   std::condition_variable done_changed;
+
+  /// Taken before `mutex` where both are needed.
+  std::mutex ownership;
+  // Guarded by ownership; the owner thread, the only one to write `inside`, may read it without.
+  bool inside = false;       // a run call, the final drain, or a call on a loop that nobody runs is on the owner's stack
+  bool end_claimed = false;  // the loop was never run, and a thread was made to end it
+  bool ended = false;
+  LoopCore* core = nullptr;  // null once the loop is gone
 
   bool on_owner_thread() const noexcept { return owner.load(std::memory_order_relaxed) == &thread_tag; }
 
@@ -53,9 +68,11 @@ struct SharedState {
   Result<void> wake_if_sleeping();
   /// Wakes the owner wherever it sleeps, or keeps it from falling asleep.
   Result<void> wake_now();
-  enum class Commit { first_never_run, first, again };
   /// Commits the end: from here on nothing is accepted.
-  Commit commit_termination(bool abort);
+  void commit_termination(bool abort);
+  /// Has a loop that no thread ever ran end on a thread of its own; does nothing for others.
+  void end_if_never_run();
+  bool is_done();
   bool wait_done(Duration timeout);
 };
 

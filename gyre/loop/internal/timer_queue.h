@@ -34,6 +34,7 @@ class TimerQueue {
   /// Returns an empty id when all ids are used up.
   TimerId add(TimePoint deadline, Duration interval, Task&& callback, bool ref) {
     if (last_id_ == std::numeric_limits<std::uint64_t>::max()) return {};
+    make_room();
     const std::uint32_t slot = slab_.acquire();
     Timer& timer = slab_[slot];
     timer.callback = std::move(callback);
@@ -66,7 +67,7 @@ class TimerQueue {
   }
 
   /// Moves a timer to another deadline, behind all that are armed for it already.
-  void rearm(TimerId id, TimePoint deadline) {
+  void rearm(TimerId id, TimePoint deadline) noexcept {
     Timer& timer = slab_[id.slot()];
     if (timer.position != kNotQueued) erase(timer.position);
     push({deadline, next_sequence_++, id.slot()});
@@ -74,8 +75,10 @@ class TimerQueue {
 
   /// The next sequence number: timers armed from now on have this one or a higher one.
   std::uint64_t next_sequence() const noexcept { return next_sequence_; }
+  /// True if none is waiting for its deadline.
   bool empty() const noexcept { return heap_.empty(); }
-  std::size_t size() const noexcept { return heap_.size(); }
+  /// How many there are, set-aside ones and one whose callback is running included.
+  std::size_t size() const noexcept { return slab_.in_use(); }
   std::size_t ref_count() const noexcept { return ref_count_; }
   TimePoint next_deadline() const noexcept { return heap_.empty() ? TimePoint::max() : heap_.front().deadline; }
 
@@ -90,24 +93,23 @@ class TimerQueue {
     }
     return std::nullopt;
   }
-  void restore_deferred() {
-    for (const auto& [entry, id] : deferred_) {
+  void restore_deferred() noexcept {
+    // Backwards: of a timer that was armed anew and set aside again, the last entry holds.
+    for (; !deferred_.empty(); deferred_.pop_back()) {
+      const auto& [entry, id] = deferred_.back();
       // It may have been cancelled, or armed anew, by a callback in between.
       if (slab_[entry.slot].id == id && slab_[entry.slot].position == kNotQueued) push(entry);
     }
-    deferred_.clear();
   }
   /// Ends a timer taken by `take_due`.
   void finish(TimerId id) noexcept { static_cast<void>(release(id.slot())); }
 
-  /// Removes everything; the callbacks go into `graveyard`, so that their destructors run with this queue consistent.
-  void clear(std::vector<Task>& graveyard) {
-    restore_deferred();
-    while (!heap_.empty()) {
-      const std::uint32_t slot = heap_.front().slot;
-      erase(0);
-      graveyard.push_back(release(slot));
-    }
+  /// Takes any queued timer out for good and returns its callback; an empty task if there is none.
+  Task remove_any() noexcept {
+    if (heap_.empty()) return {};
+    const std::uint32_t slot = heap_.back().slot;
+    erase(static_cast<std::uint32_t>(heap_.size() - 1));
+    return release(slot);
   }
 
   /// For the test of exhaustion.
@@ -132,7 +134,14 @@ class TimerQueue {
     return std::move(timer.callback);
   }
 
-  void push(const Entry& entry) {
+  // All that could run out of memory happens here, before anything has changed.
+  void make_room() {
+    const std::size_t needed = slab_.in_use() + 1;
+    if (heap_.capacity() < needed) heap_.reserve(std::max(2 * needed, std::size_t{64}));
+    if (deferred_.capacity() < heap_.capacity()) deferred_.reserve(heap_.capacity());
+  }
+
+  void push(const Entry& entry) noexcept {
     heap_.push_back(entry);
     sift_up(static_cast<std::uint32_t>(heap_.size() - 1), entry);
   }

@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include <gyre/loop/internal/owner_call.h>
 #include <gyre/loop/internal/watcher_table.h>
 #include <gyre/loop/watcher.h>
 
@@ -19,25 +20,36 @@ constexpr std::uint32_t generation_of(std::uint64_t token) {
 
 Result<std::shared_ptr<Registration>> WatcherTable::add(Poller& poller, int fd, Readiness interest,
                                                         UniqueFunction<void(Readiness)> callback) {
-  if (by_fd_.contains(fd)) {
-    return std::unexpected(Error(Errc::fd_already_registered, "the descriptor is watched already").with("fd", fd));
-  }
-  const std::uint32_t slot = acquire_slot();
-  const std::uint64_t token = std::uint64_t{slots_[slot].generation} << 32 | slot;
-  if (auto added = poller.add(fd, interest, token); !added) {
-    free_slots_.push_back(slot);
-    return std::unexpected(added.error());
-  }
   poller_ = &poller;
   auto registration = std::make_shared<Registration>();
+  const std::uint32_t slot = acquire_slot();
+  const std::uint64_t token = std::uint64_t{slots_[slot].generation} << 32 | slot;
+  const auto entry = by_fd_.try_emplace(fd, slot).first;
+  auto added = poller.add(fd, interest, token);
+  if (!added && added.error().is(std::errc::file_exists) && entry->second == slot) {
+    // Left over from a watcher that stopped after its descriptor was closed, and now the same file is back.
+    static_cast<void>(poller.remove(fd));
+    added = poller.add(fd, interest, token);
+  }
+  if (!added) {
+    if (entry->second == slot) by_fd_.erase(entry);
+    free_slots_.push_back(slot);
+    if (!added.error().is(std::errc::file_exists)) return std::unexpected(added.error());
+    return std::unexpected(Error(Errc::fd_already_registered, "the descriptor is watched already").with("fd", fd));
+  }
   registration->table = this;
+  registration->shared = shared_;
   registration->fd = fd;
   registration->interest = interest;
   registration->token = token;
   registration->callback = std::move(callback);
   slots_[slot].registration = registration;
-  by_fd_.emplace(fd, slot);
   ++ref_count_;
+  if (entry->second != slot) {
+    // The kernel knows nothing of a watch on this number: the file it was for has been closed, and this is another.
+    const auto stale = slots_[std::exchange(entry->second, slot)].registration;
+    release(*stale);
+  }
   return registration;
 }
 
@@ -64,6 +76,21 @@ std::shared_ptr<Registration> WatcherTable::find(std::uint64_t token) const noex
   return slot.generation == generation_of(token) ? slot.registration : nullptr;
 }
 
+Result<void> WatcherTable::rebuild() {
+  // Changing nothing tells whether the number still stands for the watched file.
+  std::vector<const Registration*> intact;
+  for (const Slot& slot : slots_) {
+    if (slot.registration == nullptr) continue;
+    const Registration& watched = *slot.registration;
+    if (poller_->modify(watched.fd, watched.interest, watched.token)) intact.push_back(&watched);
+  }
+  auto rebuilt = poller_->reset();
+  for (const Registration* watched : intact) {
+    if (rebuilt) rebuilt = poller_->add(watched->fd, watched->interest, watched->token);
+  }
+  return rebuilt;
+}
+
 void WatcherTable::clear() noexcept {
   for (Slot& slot : slots_) {
     if (slot.registration == nullptr) continue;
@@ -75,6 +102,7 @@ void WatcherTable::clear() noexcept {
 
 std::uint32_t WatcherTable::acquire_slot() {
   if (free_slots_.empty()) {
+    free_slots_.reserve(slots_.size() + 1);  // so that release cannot fail
     slots_.emplace_back();
     slots_.back().generation = 1;
     return static_cast<std::uint32_t>(slots_.size() - 1);
@@ -88,7 +116,9 @@ void WatcherTable::release(Registration& registration) noexcept {
   const std::uint32_t index = slot_of(registration.token);
   Slot& slot = slots_[index];
   if (registration.ref) --ref_count_;
-  by_fd_.erase(registration.fd);
+  if (const auto entry = by_fd_.find(registration.fd); entry != by_fd_.end() && entry->second == index) {
+    by_fd_.erase(entry);
+  }
   registration.table = nullptr;
   const auto callback = std::exchange(registration.callback, {});
   const auto released = std::move(slot.registration);
@@ -102,16 +132,24 @@ void WatcherTable::release(Registration& registration) noexcept {
 
 namespace gyre {
 
+using internal::OwnerCall;
+
+namespace {
+
+std::unexpected<Error> not_watched() {
+  return fail(Errc::fd_not_registered, "the descriptor is not watched any more");
+}
+
+}  // namespace
+
 Watcher& Watcher::operator=(Watcher&& other) noexcept {
-  if (this != &other) {
-    static_cast<void>(stop());
-    registration_ = std::move(other.registration_);
-  }
+  // Stopping may destroy the callback, and with it this very watcher: so that comes last.
+  const Watcher old(std::exchange(registration_, std::exchange(other.registration_, nullptr)));
   return *this;
 }
 
 Watcher::~Watcher() {
-  static_cast<void>(stop());
+  if (registration_ != nullptr) static_cast<void>(stop());
 }
 
 bool Watcher::is_active() const noexcept {
@@ -122,19 +160,32 @@ Result<void> Watcher::modify(Readiness interest) {
   if ((interest & (Readiness::read | Readiness::write)) != interest) {
     throw std::invalid_argument("gyre: a descriptor can be watched for read and write only; the rest comes by itself");
   }
-  if (!is_active()) return fail(Errc::fd_not_registered, "the descriptor is not watched any more");
+  if (registration_ == nullptr) return not_watched();
+  const OwnerCall call(*registration_->shared);
+  if (!is_active()) return not_watched();
+  if (registration_->shared->stop_requested.load()) {
+    return fail(Errc::terminated, "the loop is ending and watches nothing any more");
+  }
   return registration_->table->modify(*registration_, interest);
 }
 
 Result<void> Watcher::stop() {
-  if (!is_active()) return fail(Errc::fd_not_registered, "the descriptor is not watched any more");
-  return registration_->table->remove(*registration_);
+  if (registration_ == nullptr) return not_watched();
+  const auto shared = registration_->shared;
+  const OwnerCall call(*shared);
+  const auto registration = std::move(registration_);  // this watcher may go with its callback
+  if (registration->table == nullptr) return not_watched();
+  return registration->table->remove(*registration);
 }
 
 void Watcher::ref() {
+  if (registration_ == nullptr) return;
+  const OwnerCall call(*registration_->shared);
   if (is_active()) registration_->table->set_ref(*registration_, true);
 }
 void Watcher::unref() {
+  if (registration_ == nullptr) return;
+  const OwnerCall call(*registration_->shared);
   if (is_active()) registration_->table->set_ref(*registration_, false);
 }
 

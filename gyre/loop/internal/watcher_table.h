@@ -17,6 +17,7 @@ namespace gyre::internal {
 /// retired before it would wrap, so a late event can never reach a callback it was not meant for.
 class WatcherTable {
  public:
+  explicit WatcherTable(std::shared_ptr<SharedState> shared) : shared_(std::move(shared)) {}
   ~WatcherTable() { clear(); }
 
   Result<std::shared_ptr<Registration>> add(Poller& poller, int fd, Readiness interest,
@@ -26,6 +27,9 @@ class WatcherTable {
   void set_ref(Registration& registration, bool ref) noexcept;
   /// The registration an event is for; null if it is no longer there.
   std::shared_ptr<Registration> find(std::uint64_t token) const noexcept;
+  /// Puts right a kernel set that holds descriptors which were closed while watched, and cannot be taken out of it any
+  /// more: makes a new one.
+  Result<void> rebuild();
   /// Deactivates everything, at the loop's end.
   void clear() noexcept;
 
@@ -41,6 +45,7 @@ class WatcherTable {
   std::uint32_t acquire_slot();
   void release(Registration& registration) noexcept;
 
+  const std::shared_ptr<SharedState> shared_;
   Poller* poller_ = nullptr;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <gyre/loop/internal/shared_state.h>
+
+namespace gyre::internal {
+
+/// Held throughout each call that touches a loop, this says that the calling thread may.
+///
+/// Where the loop has an owner, that is one comparison: the owner may, others get std::logic_error. Before the first
+/// run and after the end nobody owns the loop; the caller then owns it for the length of the call, so that a `Remote`
+/// which ends a loop still in preparation, on a thread of its own, never meets a call half done.
+class OwnerCall {
+ public:
+  explicit OwnerCall(SharedState& shared) {
+    if (!shared.on_owner_thread()) borrow(shared);
+  }
+  OwnerCall(const OwnerCall&) = delete;
+  OwnerCall& operator=(const OwnerCall&) = delete;
+  ~OwnerCall() {
+    if (borrowed_ != nullptr) give_back();
+  }
+
+ private:
+  void borrow(SharedState& shared);
+  void give_back() noexcept;
+
+  SharedState* borrowed_ = nullptr;
+};
+
+}  // namespace gyre::internal
