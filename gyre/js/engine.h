@@ -110,6 +110,9 @@ struct SourceLocation {
   std::string source_line;
 };
 
+/// Names of the scripts that are part of this library start with this.
+inline constexpr std::string_view kInternalScripts = "gyre:internal/";
+
 /// What is known of a thrown value without running any of the script's code.
 struct Exception {
   std::string message;  ///< As the engine prints it, for example "TypeError: x is not a function".

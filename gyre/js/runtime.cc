@@ -44,6 +44,8 @@ Value Runtime::make_value(UniqueFunction<Local(Realm&)> make) {
   return core_->make_value(make(*core_->realm));
 }
 
+void Runtime::request_stop(int exit_code) { core_->request_stop(exit_code); }
+
 RuntimeEnd Runtime::end() const { return core_->end; }
 int Runtime::exit_code() const { return core_->exit_code; }
 const Error* Runtime::limit_error() const { return core_->limit_error ? &*core_->limit_error : nullptr; }

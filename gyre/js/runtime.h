@@ -31,6 +31,7 @@ enum class RuntimeEnd : std::uint8_t {
   exit,             ///< The script called process.exit.
   uncaught,         ///< An exception or rejection that nobody handled.
   limit,            ///< A limit was hit; `Runtime::limit_error` says which.
+  stopped,          ///< `Runtime::request_stop` was called.
 };
 
 struct RuntimeOptions {
@@ -101,6 +102,10 @@ class Runtime {
   /// A value for use in the script.
   template <typename T>
   Value make(T&& value);
+
+  /// Ends the runtime from any thread, with `exit_code`: a script that is running is stopped where it is, and nothing of
+  /// it runs any more. Returns at once. The runtime must not be destroyed meanwhile.
+  void request_stop(int exit_code);
 
   RuntimeEnd end() const;
   bool has_ended() const { return end() != RuntimeEnd::running; }

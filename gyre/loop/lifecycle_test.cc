@@ -475,7 +475,7 @@ TEST(Shutdown, RacingPostsRunExactlyIfTheyWereAccepted) {  // L21
     std::atomic<int> executed = 0;
     std::atomic<int> destroyed = 0;
     struct Counted {
-      explicit Counted(std::atomic<int>* count) : count(count) {}
+      explicit Counted(std::atomic<int>* counter) : count(counter) {}
       Counted(Counted&& other) noexcept : count(std::exchange(other.count, nullptr)) {}
       ~Counted() {
         if (count != nullptr) ++*count;
@@ -541,7 +541,7 @@ TEST_P(CancelledRun, EndsASleepAtOnce) {  // L17
 }
 
 INSTANTIATE_TEST_SUITE_P(Sleeping, CancelledRun, ::testing::Values("nothing", "timer", "descriptor"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST(Lifecycle, ACancelledRunDrainsFirst) {  // L18
   Loop loop;
@@ -568,7 +568,7 @@ TEST(Lifecycle, ARunCancelledBeforehandDrainsToo) {  // L19
   EXPECT_TRUE(ran);
 }
 
-struct QuiescenceProbe : LoopBinding {
+struct QuiescenceProbe final : LoopBinding {
   std::function<void()> quiescent;
   std::optional<LoopEnd> end;
   bool run_ticks() override { return false; }
@@ -655,30 +655,43 @@ TEST(Close, LetsTheRunningCallbackFinishAndNothingElseStart) {  // L26 L27
   EXPECT_EQ(log, "finished ");
 }
 
-TEST(Close, CutsAShutdownShort) {  // L15, otherwise: here `close` after a `shutdown` that takes too long has an effect
+TEST(Close, CutsAShutdownShort) {  // L15 L16, otherwise: after a shutdown that takes too long, close has an effect
   Loop loop;
   std::latch running(1);
-  std::latch go_on(1);
-  int ran = 0;
+  std::function<void()> endless = [&] { must(loop.queue_microtask(endless)); };
   must(loop.post([&] {
     must(loop.shutdown());
     running.count_down();
-    go_on.wait();
+    must(loop.queue_microtask(endless));
   }));
-  must(loop.post([&] { ++ran; }));
+  must(loop.post([] { ADD_FAILURE(); }));
+  Runner runner(loop);
+  running.wait();
+  EXPECT_TRUE(fails_with(loop.remote().shutdown(1ms), Errc::timed_out));
+  must(loop.remote().close());
+  must(runner.join());
+}
+
+TEST(Close, IsJoinedByAShutdown) {  // L16
+  Loop loop;
+  std::latch running(1);
+  std::latch joined(1);
+  must(loop.post([&] {
+    running.count_down();
+    EXPECT_TRUE(eventually([&] { return loop.state() == LoopState::terminating; }));
+    joined.wait();
+  }));
+  must(loop.post([] { ADD_FAILURE(); }));
   Runner runner(loop);
   running.wait();
   std::thread closer([remote = loop.remote()]() mutable { must(remote.close()); });
-  Result<void> joined;
-  std::thread joiner([&, remote = loop.remote()]() mutable { joined = remote.shutdown(); });  // L16
-  while (loop.remote().shutdown(1ms)) {
-  }
-  std::this_thread::sleep_for(5ms);  // lets the closer commit; too early only makes the test weaker
-  go_on.count_down();
+  EXPECT_TRUE(eventually([&] { return loop.state() == LoopState::terminating; }));
+  EXPECT_TRUE(fails_with(loop.remote().shutdown(1ms), Errc::timed_out));
+  joined.count_down();
+  static_cast<void>(loop.remote().shutdown());
+  EXPECT_TRUE(loop.remote().is_done());
   closer.join();
-  joiner.join();
   must(runner.join());
-  must(joined);
 }
 
 TEST(Close, DoesNotWaitForOffloadedWorkAndLeavesItsResultAside) {  // L14 L45

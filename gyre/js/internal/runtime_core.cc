@@ -223,6 +223,7 @@ void RuntimeCore::stop_for_time() {
                           milliseconds));
   std::string stack;
   for (const SourceLocation& frame : realm->current_stack(10)) {
+    if (frame.resource.starts_with(kInternalScripts)) continue;
     stack += fmt::format("\n    at {}{}:{}:{}{}", frame.function.empty() ? "" : frame.function + " (", frame.resource,
                          frame.line, frame.column, frame.function.empty() ? "" : ")");
     if (stack.size() > 2000) break;
@@ -242,6 +243,21 @@ void RuntimeCore::on_near_heap_limit() {
                                             "(RuntimeOptions::heap_limit)")
                     .with("limit", "heap-limit");
   decide_end(RuntimeEnd::limit, kLimitExitCode);
+}
+
+// From any thread. Whichever comes first stops the script: the interrupt if it is running, the task if the loop is.
+void RuntimeCore::request_stop(int code) {
+  realm->request_interrupt([this, code] {
+    if (depth_ == 0 || !usable()) return;
+    decide_end(RuntimeEnd::stopped, code);
+    realm->terminate();
+  });
+  static_cast<void>(remote.post_priority([self = weak_from_this(), code] {
+    const auto core = self.lock();
+    if (core == nullptr || !core->usable()) return;
+    const Entry entry(*core);
+    core->decide_end(RuntimeEnd::stopped, code);
+  }));
 }
 
 // --- Ends and errors ---------------------------------------------------------------------------------------------------

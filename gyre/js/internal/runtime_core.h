@@ -56,6 +56,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Result<void> run_code(std::string_view code, std::string_view name, std::string_view directory);
   Result<Value> call(Local function, std::span<const Local> arguments);
   Result<void> check_usable() const;
+  void request_stop(int code);
   Value make_value(Local local);
   void add_cell(ValueCell& cell) { cells_.push_back(cell); }
   /// What a host call that did not end normally looks like to the host.

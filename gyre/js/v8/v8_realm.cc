@@ -96,6 +96,8 @@ V8Realm::~V8Realm() {
     const v8::Isolate::Scope isolate_scope(isolate_);
     const v8::HandleScope handles(isolate_);
     modules_.clear();
+    thrown_.Reset();
+    thrown_message_.Reset();
     nothing_.Reset();
     context_.Reset();
   }
@@ -327,12 +329,16 @@ Exception V8Realm::describe(Local thrown) {
   const v8::TryCatch try_catch(isolate_);
   const v8::Local<v8::Value> value = open(thrown);
   Exception exception;
-  const v8::Local<v8::Message> message = v8::Exception::CreateMessage(isolate_, value);
+  const bool remembered = !thrown_.IsEmpty() && thrown_.Get(isolate_)->StrictEquals(value);
+  const v8::Local<v8::Message> message =
+      remembered ? thrown_message_.Get(isolate_) : v8::Exception::CreateMessage(isolate_, value);
   exception.message = utf8_of(message->Get());
   if (constexpr std::string_view kPrefix = "Uncaught "; exception.message.starts_with(kPrefix)) {
     exception.message.erase(0, kPrefix.size());
   }
   exception.location = location_of(message);
+  // Without a place of its own, a value gets that of the code that asks, which is ours.
+  if (exception.location.resource.starts_with(kInternalScripts)) exception.location = {};
   // Through the descriptor, so that a getter that the script has put there does not run.
   v8::Local<v8::Value> descriptor;
   if (value->IsNativeError() &&
@@ -344,6 +350,11 @@ Exception V8Realm::describe(Local thrown) {
     }
   }
   return exception;
+}
+
+void V8Realm::remember_thrown(const v8::TryCatch& try_catch) {
+  thrown_.Reset(isolate_, try_catch.Exception());
+  thrown_message_.Reset(isolate_, try_catch.Message());
 }
 
 std::vector<SourceLocation> V8Realm::current_stack(int depth) {

@@ -152,6 +152,7 @@ class V8Realm final : public Realm {
   ModuleId id_of(v8::Local<v8::Module> module);
   ModuleId keep(v8::Local<v8::Module> module, std::string_view url);
   void set_stack_limit();
+  void remember_thrown(const v8::TryCatch& try_catch);
 
   // Runs `operation`, which returns a MaybeLocal, and says how it ended.
   template <typename Operation>
@@ -160,6 +161,7 @@ class V8Realm final : public Realm {
     v8::Local<v8::Value> value;
     if (operation().ToLocal(&value)) return {Completion::Kind::value, close(value)};
     if (try_catch.HasTerminated() || !try_catch.HasCaught()) return {Completion::Kind::terminated, {}};
+    remember_thrown(try_catch);
     return {Completion::Kind::thrown, close(try_catch.Exception())};
   }
 
@@ -184,6 +186,9 @@ class V8Realm final : public Realm {
   std::unique_ptr<v8::MicrotaskQueue> microtasks_;
   v8::Global<v8::Context> context_;
   v8::Global<v8::Function> nothing_;  // an empty function; calling it is a point where a termination takes hold
+  // What was thrown last, and where: only the catch knows the place of a value that is no Error.
+  v8::Global<v8::Value> thrown_;
+  v8::Global<v8::Message> thrown_message_;
   std::deque<NativeFunction> functions_;
   std::vector<std::unique_ptr<Module>> modules_;                // by id - 1
   std::unordered_multimap<int, ModuleId> modules_by_hash_;

@@ -256,6 +256,7 @@ void LoopCore::checkpoint() {
       more |= run_all(microtasks, CallbackKind::microtask);
       more |= ask_bindings(CallbackKind::microtask, &LoopBinding::run_microtasks);
     } while (!microtasks.empty() && !should_abort());
+    more |= !ticks.empty();
     if (more) continue;
     if (!checkpoint_ends.empty()) {
       Task task = checkpoint_ends.take_front();
