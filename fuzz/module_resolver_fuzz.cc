@@ -2,10 +2,7 @@
 // are the specifier, the referrer and a second specifier; the rest is the package.json of both the importing package
 // and an installed one. Whatever comes out must keep the resolver's promises.
 //
-//   clang++-19 -std=c++23 -g -O1 -fsanitize=fuzzer,address,undefined -I. fuzz/module_resolver_fuzz.cc \
-//     gyre/js/module_{file_system,resolver}.cc gyre/js/source_excerpt.cc \
-//     gyre/js/internal/{file_url,node_builtins,package_json,package_match,quoted}.cc \
-//     gyre/base/{error,uuid}.cc -lfmt
+//   cmake --preset fuzz && cmake --build --preset fuzz && build/fuzz/bin/module_resolver_fuzz
 
 #include <cstddef>
 #include <cstdint>

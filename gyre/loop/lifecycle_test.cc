@@ -300,6 +300,7 @@ TEST(Shutdown, TimesOutWhileAWorkerBlocksAndCompletesAfterwards) {  // L7 L30
   must(loop.offload([&](std::stop_token) { release.wait(); }, [&](Result<void>) { delivered = true; }));
   Runner runner(loop);
   Remote remote = loop.remote();
+  ASSERT_TRUE(falls_asleep(remote));
   EXPECT_TRUE(fails_with(remote.shutdown(Duration::zero()), Errc::timed_out));
   EXPECT_FALSE(remote.is_done());
   EXPECT_FALSE(remote.wait_done(1ms));
@@ -602,15 +603,15 @@ TEST(Lifecycle, CancellationAfterAnAutomaticExitWasDecidedChangesNothing) {  // 
 TEST(Close, OfALoopNeverRunRunsNothingAndDestroysEverything) {  // L5
   Loop loop;
   auto capture = std::make_shared<int>();
-  const std::weak_ptr<int> observer = capture;
-  const auto task = [capture] { ADD_FAILURE(); };
-  must(loop.post(task));
-  must(loop.next_tick(task));
-  must(loop.queue_microtask(task));
-  must(loop.set_immediate(task));
-  must(loop.set_timeout(0s, std::move(capture) ? task : task));
+  const auto task = [&] { return [capture] { ADD_FAILURE(); }; };
+  must(loop.post(task()));
+  must(loop.next_tick(task()));
+  must(loop.queue_microtask(task()));
+  must(loop.set_immediate(task()));
+  must(loop.set_timeout(0s, task()));
+  EXPECT_EQ(capture.use_count(), 6);
   must(loop.remote().close());
-  EXPECT_EQ(observer.use_count(), 1);  // `task` itself
+  EXPECT_EQ(capture.use_count(), 1);
   EXPECT_TRUE(fails_with(loop.post([] {}), Errc::terminated));
   EXPECT_TRUE(fails_with(loop.remote().post([] {}), Errc::terminated));
 }
@@ -714,6 +715,7 @@ TEST(Close, DoesNotWaitForOffloadedWorkAndLeavesItsResultAside) {  // L14 L45
       [capture = std::move(capture)](Result<int>) { ADD_FAILURE(); }));
   Runner runner(loop);
   started.wait();
+  ASSERT_TRUE(falls_asleep(loop.remote()));
   must(loop.remote().close());
   must(runner.join());
   EXPECT_TRUE(observer.expired());  // destroyed on the loop's thread, not whenever the work ends

@@ -258,7 +258,7 @@ TEST_F(Timer, AnIntervalCountsFromTheStartOfItsCallback) {  // L89
     starts.push_back(clock.now() - begin);
     clock.advance(7ms);  // that long it takes
   }));
-  for (int i = 0; i < 45; ++i) pass(1ms);
+  while (clock.now() - begin < 75ms) pass(1ms);
   EXPECT_EQ(starts, (std::vector<Duration>{10ms, 20ms, 30ms, 40ms, 50ms, 60ms, 70ms}));
 }
 
@@ -396,7 +396,7 @@ TEST_F(Timer, DelaysBeyondTheEndOfTimeWaitForEver) {  // L92, otherwise: the dea
 // --- On the real clock ---
 
 TEST(TimerOnTheRealClock, IsNeverEarlyAndNeedsNoBusyWait) {
-  Loop loop({.auto_exit = true});
+  Loop loop;
   Pipe pipe;
   for (const bool watching : {false, true}) {
     Watcher watcher;
@@ -412,9 +412,6 @@ TEST(TimerOnTheRealClock, IsNeverEarlyAndNeedsNoBusyWait) {
       while (!fired) must(loop.run_once());
     }
     EXPECT_LE(loop.stats().turns - turns, 16u);
-    must(watcher.is_active() ? watcher.stop() : Result<void>{});
-    if (watching) break;
-    must(loop.set_timeout(1h, [] {}));  // keeps the loop from exiting
   }
 }
 

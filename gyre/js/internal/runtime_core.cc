@@ -377,14 +377,18 @@ void RuntimeCore::run_program(std::string_view source, std::string_view name, co
     completion = resolved.format == ModuleFormat::json ? modules->load(resolved, module)
                                                        : modules->load_source(source, resolved.url, module);
     if (completion.is_value()) completion = realm->evaluate_module(module);
-    if (completion.is_value()) run_main_module(completion, module);
+    if (completion.is_value()) {
+      run_main_module(completion);
+      // A module's body counts as a microtask, as in Node.js: the microtasks it leaves run before its ticks.
+      realm->drain_microtasks();
+    }
   }
   if (completion.is_thrown() && usable()) report_uncaught(completion.value, "uncaughtException");
   if (usable()) loop.run_checkpoint();
 }
 
 // The program's own promise: its rejection is an uncaught exception, and it should be settled when the loop ends.
-void RuntimeCore::run_main_module(const Completion& evaluated, ModuleId) {
+void RuntimeCore::run_main_module(const Completion& evaluated) {
   main_promise_ = Persistent(*realm, evaluated.value);
   const Local nothing = realm->function("", 0, [](Call&) {});
   const Local rejected = realm->function("", 1, [this](Call& call) { report_uncaught(call[0], "uncaughtException"); });

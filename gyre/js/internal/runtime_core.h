@@ -124,7 +124,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Completion call_hook(const Persistent& hook, std::span<const Local> arguments = {});
   void run_timers();
   void run_immediates();
-  void run_main_module(const Completion& loaded, ModuleId module);
+  void run_main_module(const Completion& evaluated);
   void run_program(std::string_view source, std::string_view name, const ResolvedModule& resolved);
   void begin_operation();
   void end_operation();

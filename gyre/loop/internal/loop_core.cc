@@ -223,13 +223,13 @@ Result<void> LoopCore::turn(TimePoint until) {
   checkpoint();
   if (auto polled = poll_phase(until); !polled) return polled;
   checkpoint();
+  if (options.auto_exit && !should_stop() && !is_alive() && try_auto_exit()) return {};
   if (!immediates.empty()) run_immediates();
   if (!close_callbacks.empty()) run_queue(close_callbacks, CallbackKind::close);
   if (!timers.empty()) run_timers(first_timer_of_turn);
   take_ingress();
   if (!internal.empty()) run_queue(internal, CallbackKind::priority_task);
   if (!external.empty()) run_queue(external, CallbackKind::task);
-  if (options.auto_exit && !should_stop() && !is_alive()) try_auto_exit();
   return {};
 }
 
@@ -434,19 +434,22 @@ bool LoopCore::is_alive() {
          !microtasks.empty() || !checkpoint_ends.empty();
 }
 
-void LoopCore::try_auto_exit() {
+// True if the end is decided.
+bool LoopCore::try_auto_exit() {
   for (std::size_t i = 0; i < bindings.size(); ++i) {
     guard(CallbackKind::quiescence, [&] { bindings[i]->on_quiescent(); });
   }
   checkpoint();
-  if (is_alive()) return;
+  if (is_alive()) return false;
   const std::lock_guard lock(shared->mutex);
   // Somebody posted, asked for the end, or cancelled the run at the last moment.
-  if (shared->ingress_pending.load(std::memory_order_relaxed) || !shared->accepting || stop_.stop_requested()) return;
+  if (shared->ingress_pending.load(std::memory_order_relaxed) || !shared->accepting || stop_.stop_requested()) {
+    return false;
+  }
   shared->accepting = false;
   shared->stop_requested.store(true, std::memory_order_seq_cst);
   shared->state.store(LoopState::terminating, std::memory_order_seq_cst);
-  exits_by_itself_ = true;
+  return exits_by_itself_ = true;
 }
 
 // From the moment that this gives up ownership, another thread may destroy the loop.
@@ -454,9 +457,8 @@ void LoopCore::end() {
   const auto state = shared;
   stop_ = {};
   in_checkpoint_ = false;  // it is set still if a thread's cancellation has left a callback
-  draining_ = true;
   if (!should_abort()) drain();
-  draining_ = false;
+  drained_ = true;
   const LoopEnd how = should_abort() ? LoopEnd::close : exits_by_itself_ ? LoopEnd::auto_exit : LoopEnd::shutdown;
   while (!bindings.empty()) {
     LoopBinding* const binding = bindings.front();

@@ -40,7 +40,7 @@ class LoopCore {
   /// True while macrotasks, timers and watchers are accepted.
   bool accepts_work() const noexcept { return !shared->stop_requested.load(std::memory_order_relaxed); }
   /// True while checkpoint callbacks are accepted: the final drain runs them still.
-  bool accepts_microtasks() const noexcept { return accepts_work() || draining_; }
+  bool accepts_microtasks() const noexcept { return !drained_; }
   /// Moves what other threads have posted into the owner's queues.
   void take_ingress() {
     if (shared->ingress_pending.load(std::memory_order_acquire)) take_ingress_now();
@@ -97,7 +97,7 @@ class LoopCore {
   void run_queue(BlockQueue<Task>& queue, CallbackKind kind);
   void run_timers(std::uint64_t armed_before);
   void settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval);
-  void try_auto_exit();
+  bool try_auto_exit();
   void end();
   void drain();
   void wait_for_completion();
@@ -129,7 +129,7 @@ class LoopCore {
   bool in_checkpoint_ = false;
   bool reporting_ = false;
   bool exits_by_itself_ = false;
-  bool draining_ = false;
+  bool drained_ = false;
 };
 
 }  // namespace gyre::internal
