@@ -50,6 +50,8 @@ function(gyre_pkgconfig NAME DESCRIPTION DEPENDS REQUIRES)
   set(PC_NAME gyre-${NAME})
   set(PC_LIBRARY gyre_${NAME})
   set(PC_DESCRIPTION "${DESCRIPTION}")
+  # Relative to the file itself, so that an installation can be moved.
+  file(RELATIVE_PATH PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
   configure_file(${PROJECT_SOURCE_DIR}/cmake/gyre.pc.in ${PROJECT_BINARY_DIR}/pkgconfig/${PC_NAME}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/pkgconfig/${PC_NAME}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
