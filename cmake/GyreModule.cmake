@@ -4,11 +4,12 @@
 #   TESTS ...            _test.cc files; built into one program, gyre_NAME_test
 #   DEPENDS ...          other modules and packages that users of the headers need
 #   PRIVATE_DEPENDS ...  what only the implementation needs
-#   PKGCONFIG_REQUIRES ...)  pkg-config names of what DEPENDS lists beyond our modules
+#   PKGCONFIG_REQUIRES ...   pkg-config names of what DEPENDS lists beyond our modules
+#   PKGCONFIG_LIBS text)     linker flags for what a static build needs beyond that
 #
 # Defines the library target gyre_NAME with alias gyre::NAME, its tests, and how it is installed.
 function(gyre_module NAME)
-  cmake_parse_arguments(ARG "" "DESCRIPTION" "SOURCES;TESTS;DEPENDS;PRIVATE_DEPENDS;PKGCONFIG_REQUIRES" ${ARGN})
+  cmake_parse_arguments(ARG "" "DESCRIPTION;PKGCONFIG_LIBS" "SOURCES;TESTS;DEPENDS;PRIVATE_DEPENDS;PKGCONFIG_REQUIRES" ${ARGN})
   set(target gyre_${NAME})
   add_library(${target} ${ARG_SOURCES})
   add_library(gyre::${NAME} ALIAS ${target})
@@ -23,7 +24,7 @@ function(gyre_module NAME)
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/gyre/${NAME}
     FILES_MATCHING PATTERN "*.h" PATTERN "internal" EXCLUDE PATTERN "v8" EXCLUDE PATTERN "builtins" EXCLUDE)
-  gyre_pkgconfig(${NAME} "${ARG_DESCRIPTION}" "${ARG_DEPENDS}" "${ARG_PKGCONFIG_REQUIRES}")
+  gyre_pkgconfig(${NAME} "${ARG_DESCRIPTION}" "${ARG_DEPENDS}" "${ARG_PKGCONFIG_REQUIRES}" "${ARG_PKGCONFIG_LIBS}")
 
   if(GYRE_BUILD_TESTS AND ARG_TESTS)
     gyre_test(${target}_test SOURCES ${ARG_TESTS} DEPENDS ${target})
@@ -39,7 +40,7 @@ function(gyre_test NAME)
   gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
 endfunction()
 
-function(gyre_pkgconfig NAME DESCRIPTION DEPENDS REQUIRES)
+function(gyre_pkgconfig NAME DESCRIPTION DEPENDS REQUIRES PC_PRIVATE_LIBS)
   set(requires ${REQUIRES})
   foreach(dependency IN LISTS DEPENDS)
     if(dependency MATCHES "^gyre::(.*)$")

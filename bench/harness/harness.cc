@@ -1,3 +1,5 @@
+#include "harness.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cinttypes>
@@ -13,8 +15,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "harness.h"
 
 namespace bench {
 

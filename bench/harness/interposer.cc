@@ -31,14 +31,14 @@ struct {
   std::atomic<std::int64_t> live_bytes;
 } counted;
 
-void count(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
+void tally(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
   counter.fetch_add(by, std::memory_order_relaxed);
 }
 
 void* count_block(void* block, std::size_t size) {
   if (block == nullptr) return nullptr;
-  count(counted.allocations);
-  count(counted.bytes, size);
+  tally(counted.allocations);
+  tally(counted.bytes, size);
   counted.live_bytes.fetch_add(static_cast<std::int64_t>(malloc_usable_size(block)), std::memory_order_relaxed);
   return block;
 }
@@ -56,11 +56,11 @@ Function* next(const char* name) {
 }  // namespace
 
 // Counts a call of the libc function NAME and passes it on.
-#define COUNTED(COUNTER, RESULT, NAME, PARAMETERS, ARGUMENTS)     \
-  extern "C" RESULT NAME PARAMETERS {                             \
-    static auto* const real = next<RESULT PARAMETERS>(#NAME);     \
-    count(counted.COUNTER);                                       \
-    return real ARGUMENTS;                                        \
+#define COUNTED(COUNTER, RESULT, NAME, PARAMETERS, ARGUMENTS) \
+  extern "C" RESULT NAME PARAMETERS {                         \
+    static auto* const real = next<RESULT PARAMETERS>(#NAME); \
+    tally(counted.COUNTER);                                   \
+    return real ARGUMENTS;                                    \
   }
 
 extern "C" {
@@ -131,5 +131,5 @@ COUNTED(writes, ssize_t, sendto,
 COUNTED(writes, ssize_t, sendmsg, (int fd, const msghdr* message, int flags), (fd, message, flags))
 COUNTED(epoll_ctls, int, epoll_ctl, (int epoll, int operation, int fd, epoll_event* event) noexcept,
         (epoll, operation, fd, event))
-COUNTED(timerfd_settimes, int, timerfd_settime,
-        (int fd, int flags, const itimerspec* value, itimerspec* old) noexcept, (fd, flags, value, old))
+COUNTED(timerfd_settimes, int, timerfd_settime, (int fd, int flags, const itimerspec* value, itimerspec* old) noexcept,
+        (fd, flags, value, old))

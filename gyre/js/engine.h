@@ -139,7 +139,9 @@ class RealmDelegate {
   virtual void on_import_meta(ModuleId module, Local meta) = 0;
   /// From any thread: the engine has a task for this thread; call it there, or drop it. `delay` in seconds.
   virtual void on_engine_task(Task task, double delay) = 0;
-  /// The heap is nearly full. Called deep inside the engine: note it and return, no JavaScript.
+  /// The heap is full, and may grow a little while the script is brought to an end: the place to ask for an interrupt
+  /// that does so. Called deep inside the engine, so no JavaScript here. A script that goes on and fills the heap again
+  /// is terminated by the realm.
   virtual void on_near_heap_limit() = 0;
 
  protected:
@@ -165,6 +167,8 @@ struct MemoryUsage {
 class Realm {
  public:
   virtual ~Realm() = default;
+  /// The owner, as given to `Engine::make_realm`.
+  virtual RealmDelegate& delegate() = 0;
 
   // Values.
   virtual Local undefined() = 0;
@@ -178,10 +182,12 @@ class Realm {
   virtual Local symbol_for(std::string_view key) = 0;
   virtual Local object() = 0;
   virtual Local array(std::span<const Local> elements) = 0;
+  /// Takes the bytes over. Empty `Local` if they exceed the realm's budget for array buffers.
   virtual Local array_buffer(std::vector<std::byte> bytes) = 0;
   virtual Local uint8_array(std::vector<std::byte> bytes) = 0;
   /// A Uint8Array over memory of ours, which must outlive the realm.
   virtual Local uint8_array_over(std::span<std::uint8_t> memory) = 0;
+  /// A function for JavaScript to call. `callback` lives until JavaScript has lost its last reference to the function.
   virtual Local function(std::string_view name, int length, NativeFunction callback) = 0;
   virtual Local error(ErrorClass error_class, std::string_view message) = 0;
 
@@ -190,7 +196,9 @@ class Realm {
   virtual bool to_boolean(Local value) = 0;
   /// NaN for anything but a number.
   virtual double to_number(Local value) = 0;
+  /// The integer that a number or a BigInt holds exactly.
   virtual std::optional<std::int64_t> to_int64(Local value) = 0;
+  virtual std::optional<std::uint64_t> to_uint64(Local value) = 0;
   /// The text of a string; for other primitives, what String() gives; for objects, a short description.
   virtual std::string to_utf8(Local value) = 0;
   virtual bool is_array(Local value) = 0;
@@ -222,6 +230,8 @@ class Realm {
   // Running.
   virtual Completion call(Local function, Local self, std::span<const Local> arguments) = 0;
   virtual Completion construct(Local function, std::span<const Local> arguments) = 0;
+  /// Parses a classic script without running it: `Completion::thrown` with the SyntaxError if it is none.
+  virtual Completion check_script(std::string_view source, std::string_view name) = 0;
   virtual Completion run_script(std::string_view source, std::string_view name) = 0;
   /// Compiles a function body with named parameters; it is not run.
   virtual Completion compile_function(std::string_view body, std::string_view name,
@@ -269,13 +279,15 @@ class Realm {
   virtual std::vector<SourceLocation> current_stack(int depth) = 0;
 
   // Stopping. Any thread.
+  /// Ends all script that is running, whatever lies on the stack between its parts: it runs no further statement, not
+  /// even a `finally`. Holds until `cancel_termination`.
   virtual void terminate() = 0;
   /// Calls `task` on the realm's thread at the next point where running JavaScript can be interrupted.
   virtual void request_interrupt(Task task) = 0;
   // This thread.
-  /// Ends the script that called into C++ here: it runs no further statement, not even a `finally`. Only from within a
-  /// `NativeFunction`.
+  /// `terminate` for a `NativeFunction`: the script is over when the function returns.
   virtual void terminate_here() = 0;
+  /// Lets script run again. Once no script is on the stack any more.
   virtual void cancel_termination() = 0;
 
   // Memory.

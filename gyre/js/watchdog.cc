@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include <gyre/js/watchdog.h>
 
@@ -12,15 +13,17 @@ std::int64_t now_nanoseconds() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
-// Looks this often for a new operation, while operations keep coming.
+// Looks at least this often for a new operation, while operations keep coming.
 constexpr Duration kIdleLook = std::chrono::milliseconds(10);
+// And at most this often, however small the limit is.
+constexpr Duration kShortestLook = std::chrono::microseconds(500);
 // Idle looks before the thread sleeps until it is woken.
 constexpr int kIdleLooks = 10;
 
 }  // namespace
 
-Watchdog::Watchdog(UniqueFunction<void(int)> on_expired, Duration grace)
-    : on_expired_(std::move(on_expired)), grace_(grace), thread_([this] { watch(); }) {}
+Watchdog::Watchdog(Duration limit, Duration grace, UniqueFunction<void(int)> on_expired)
+    : limit_(limit), grace_(grace), on_expired_(std::move(on_expired)), thread_([this] { watch(); }) {}
 
 Watchdog::~Watchdog() {
   {
@@ -31,8 +34,12 @@ Watchdog::~Watchdog() {
   thread_.join();
 }
 
-void Watchdog::arm(Duration limit) {
-  deadline_.store(now_nanoseconds() + limit.count(), std::memory_order_seq_cst);
+void Watchdog::arm(Duration already_spent) {
+  armed_at_ = now_nanoseconds();
+  const std::int64_t left = std::max<std::int64_t>((limit_ - already_spent).count(), 0);
+  // A far limit means no limit: it must not wrap around.
+  const std::int64_t farthest = std::numeric_limits<std::int64_t>::max() - armed_at_;
+  deadline_.store(armed_at_ + std::min(left, farthest), std::memory_order_seq_cst);
   // Sequentially consistent with the store in watch(): either the thread sees the deadline, or we see it parked.
   if (parked_.load(std::memory_order_seq_cst)) {
     const std::lock_guard lock(mutex_);
@@ -41,15 +48,18 @@ void Watchdog::arm(Duration limit) {
   }
 }
 
-bool Watchdog::disarm() {
+Watchdog::Outcome Watchdog::disarm() {
   const std::int64_t deadline = deadline_.exchange(0, std::memory_order_acq_rel);
-  if (now_nanoseconds() < deadline) return false;
+  const std::int64_t now = now_nanoseconds();
+  const Duration elapsed(now - armed_at_);
+  if (now < deadline) return {false, elapsed};
   // It may be calling on_expired at this moment, which it does under the mutex.
   const std::lock_guard lock(mutex_);
-  return expired_ == deadline;
+  return {expired_ == deadline, elapsed};
 }
 
 void Watchdog::watch() {
+  const Duration idle_look = std::clamp(limit_ / 4, kShortestLook, kIdleLook);
   std::unique_lock lock(mutex_);
   int idle_looks = 0;
   int attempt = 0;
@@ -57,7 +67,7 @@ void Watchdog::watch() {
     const std::int64_t deadline = deadline_.load(std::memory_order_acquire);
     if (deadline == 0) {
       if (++idle_looks < kIdleLooks) {
-        changed_.wait_for(lock, kIdleLook);
+        changed_.wait_for(lock, idle_look);
         continue;
       }
       parked_.store(true, std::memory_order_seq_cst);
@@ -74,10 +84,11 @@ void Watchdog::watch() {
       changed_.wait_for(lock, std::min(Duration(deadline - now), kIdleLook * 10));
       continue;
     }
+    // Since the deadline was read the operation may have ended. If it ends from here on, disarm() waits for the mutex.
+    if (deadline_.load(std::memory_order_acquire) != deadline) continue;
     attempt = expired_ == deadline ? attempt + 1 : 0;
     expired_ = deadline;
-    // Between the reading of the deadline and here the operation may have ended; disarm() then waits for the mutex.
-    if (deadline_.load(std::memory_order_acquire) == deadline) on_expired_(attempt);
+    on_expired_(attempt);
     changed_.wait_for(lock, grace_);
   }
 }

@@ -26,28 +26,41 @@ struct ValueCell : ListHook {
 
 /// The machinery behind `Runtime`: what connects a realm's queues to the loop, and decides how a runtime ends.
 ///
-/// Every way into JavaScript goes through an `Entry`. The outermost one is an operation: the watchdog runs during it, and
-/// when it closes, an end that was decided inside (exit, uncaught exception, limit) is carried out.
+/// Every way into JavaScript goes through an `Entry`. The outermost one is an operation (a timer's callback, a call from
+/// the host): it closes with a checkpoint, the watchdog runs during all of it, and in the end what was decided inside
+/// (exit, uncaught exception, limit, the destruction of the `Runtime`) is carried out.
+///
+/// A checkpoint never runs while script is on the stack: script that calls C++ that calls script runs to completion.
+///
+/// Its sources: runtime_core.cc (life, operations, the loop's queues), runtime_program.cc (what the host runs),
+/// runtime_limits.cc (who stops it).
 class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, public RealmDelegate, public LoopBinding {
  public:
-  RuntimeCore(Loop& loop, Engine& engine, RuntimeOptions options);
+  RuntimeCore(Loop& loop, RuntimeOptions options);
   ~RuntimeCore();
 
-  /// Loads the built-ins and joins the loop. Apart from the constructor, because it hands out shared pointers.
-  void start();
-  /// Leaves the loop and destroys the realm.
+  /// Makes the realm, loads the built-ins and joins the loop. Apart from the constructor, because it hands out shared
+  /// pointers.
+  void start(Engine& engine);
+  /// Leaves the loop and destroys the realm. While script is on the stack, that is stopped, and the realm goes when the
+  /// stack is empty; the host hears of nothing any more.
   void dispose();
 
   class Entry {
    public:
-    explicit Entry(RuntimeCore& core);
+    enum class Kind : std::uint8_t {
+      operation,   ///< Something that happens to the runtime; its microtasks follow.
+      checkpoint,  ///< A part of the loop's checkpoint; belongs to the operation before it.
+    };
+    explicit Entry(RuntimeCore& core, Kind kind = Kind::operation);
     ~Entry();
     Entry(const Entry&) = delete;
     Entry& operator=(const Entry&) = delete;
 
    private:
-    RuntimeCore& core_;
-    Scope scope_;
+    const std::shared_ptr<RuntimeCore> core_;
+    std::optional<Scope> scope_;
+    bool watches_ = false;
   };
 
   // For the public API.
@@ -56,6 +69,8 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Result<void> run_code(std::string_view code, std::string_view name, std::string_view directory);
   Result<Value> call(Local function, std::span<const Local> arguments);
   Result<void> check_usable() const;
+  /// True as long as script may run.
+  bool usable() const noexcept { return realm != nullptr && end == RuntimeEnd::running; }
   void request_stop(int code);
   Value make_value(Local local);
   void add_cell(ValueCell& cell) { cells_.push_back(cell); }
@@ -79,7 +94,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   void write_error(std::string_view text);
   /// A JavaScript Error for a C++ one, with `code` for system errors as Node names them.
   Local make_error(const Error& error);
-  Local require_builtin(std::string_view name);
+  Completion require_builtin(std::string_view name);
 
   // RealmDelegate
   void on_promise_rejection(Local promise, Local reason, bool handled) override;
@@ -102,8 +117,8 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   std::unique_ptr<Realm> realm;
   std::unique_ptr<ModuleLoader> modules;
   std::string working_directory;
-  const std::string engine_name;
-  const std::string engine_version;
+  std::string engine_name;
+  std::string engine_version;
   const TimePoint started;
   const double time_origin;  // Unix milliseconds
   Persistent promise_reject_hook;
@@ -119,25 +134,36 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   std::array<std::uint8_t, 8> flags{};
 
  private:
-  bool usable() const noexcept { return realm != nullptr && end == RuntimeEnd::running; }
+  void check_thread() const;
   void load_builtins();
   Completion call_hook(const Persistent& hook, std::span<const Local> arguments = {});
   void run_timers();
   void run_immediates();
   void run_main_module(const Completion& evaluated);
   void run_program(std::string_view source, std::string_view name, const ResolvedModule& resolved);
-  void begin_operation();
-  void end_operation();
+  void run_checkpoint();
+  bool may_run_checkpoint() const noexcept { return usable() && flags[kSuspended] == 0 && (depth_ == 0 || in_checkpoint_); }
   void decide_end(RuntimeEnd why, int code);
   void carry_out_end();
+  void leave_loop();
+  void tell_end();
+  void destroy_realm();
+  bool begin_watch();
+  void end_watch();
   void on_time_limit(int attempt);
   void stop_for_time();
+  Error with_place(Error error);
 
   std::unique_ptr<Watchdog> watchdog_;
-  std::uint64_t operation_ = 0;  // counts operations; an interrupt meant for one must not hit the next
-  std::atomic<std::uint64_t> watched_operation_{0};
-  int depth_ = 0;
+  Duration spent_{};        // by the current operation, in the pieces of it that are over
+  bool watching_ = false;
+  std::uint64_t piece_ = 0;  // counts what is watched; an interrupt meant for one piece must not hit the next
+  std::atomic<std::uint64_t> watched_piece_{0};
+  int depth_ = 0;                // entries on the stack
+  bool in_checkpoint_ = false;   // the outermost entry has script behind it, and runs the checkpoint
+  bool microtasks_due_ = false;  // something has run since the microtasks were drained
   bool end_carried_out_ = false;
+  bool disposed_ = false;
   bool attached_ = false;
   TimerId carrier_;
   bool carrier_ref_ = true;

@@ -1,3 +1,4 @@
+#include <stdexcept>
 #include <utility>
 
 #include <gyre/js/v8/v8_realm.h>
@@ -99,12 +100,13 @@ v8::MaybeLocal<v8::Module> V8Realm::on_resolve(v8::Local<v8::Context> context, v
                                                v8::Local<v8::FixedArray>, v8::Local<v8::Module> referrer) {
   v8::Isolate* isolate = context->GetIsolate();
   V8Realm& realm = of(isolate);
-  const ModuleId id = (*realm.resolver_)(realm.utf8_of(specifier), realm.id_of(referrer));
-  if (id == 0) {
-    isolate->ThrowException(v8::Exception::Error(realm.text("module '" + realm.utf8_of(specifier) + "' was not loaded")));
-    return {};
-  }
-  return realm.modules_[id - 1]->handle.Get(isolate);
+  v8::Local<v8::Module> module;
+  realm.contain([&] {
+    const ModuleId id = (*realm.resolver_)(realm.utf8_of(specifier), realm.id_of(referrer));
+    if (id == 0) throw std::logic_error("module '" + realm.utf8_of(specifier) + "' was not loaded");
+    module = realm.modules_[id - 1]->handle.Get(isolate);
+  });
+  return module;
 }
 
 Completion V8Realm::evaluate_module(ModuleId id) {
@@ -120,14 +122,15 @@ v8::MaybeLocal<v8::Promise> V8Realm::on_import(v8::Local<v8::Context> context, v
                                                v8::Local<v8::FixedArray>) {
   V8Realm& realm = of(context->GetIsolate());
   const std::string referrer = resource->IsString() ? realm.utf8_of(resource) : std::string();
-  const Local promise = realm.delegate_.on_dynamic_import(realm.utf8_of(specifier), referrer);
+  Local promise;
+  realm.contain([&] { promise = realm.delegate_.on_dynamic_import(realm.utf8_of(specifier), referrer); });
   if (promise.is_empty()) return {};
   return open(promise).As<v8::Promise>();
 }
 
 void V8Realm::on_import_meta(v8::Local<v8::Context> context, v8::Local<v8::Module> module, v8::Local<v8::Object> meta) {
   V8Realm& realm = of(context->GetIsolate());
-  realm.delegate_.on_import_meta(realm.id_of(module), close(meta));
+  realm.contain([&] { realm.delegate_.on_import_meta(realm.id_of(module), close(meta)); });
 }
 
 }  // namespace gyre::js

@@ -16,7 +16,12 @@ constexpr std::size_t kHeapGrace = std::size_t{2} << 30;
 constexpr std::size_t kMaxScriptStack = 984 * 1024;
 constexpr std::size_t kStackReserve = 128 * 1024;
 
-thread_local char thread_tag;
+// Unlike the address of a thread-local variable, never used again for another thread.
+std::uint64_t this_thread_number() {
+  static std::atomic<std::uint64_t> last{0};
+  thread_local const std::uint64_t number = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number;
+}
 
 struct Entered {
   explicit Entered(v8::Isolate* isolate) : isolate_scope(isolate), handles(isolate) {}
@@ -96,8 +101,9 @@ V8Realm::~V8Realm() {
     const v8::Isolate::Scope isolate_scope(isolate_);
     const v8::HandleScope handles(isolate_);
     modules_.clear();
-    thrown_.Reset();
-    thrown_message_.Reset();
+    drop_leftovers();
+    destroy_all(functions_);
+    destroy_all(collected_functions_);
     nothing_.Reset();
     context_.Reset();
   }
@@ -119,18 +125,43 @@ void V8Realm::set_stack_limit() {
   const std::uintptr_t reserve = std::min(kStackReserve, size / 4);
   const std::uintptr_t wanted = here > kMaxScriptStack ? here - kMaxScriptStack : 0;
   isolate_->SetStackLimit(std::max(bottom + reserve, wanted));
-  stack_thread_ = &thread_tag;
+  stack_thread_ = this_thread_number();
 }
 
 void V8Realm::enter(void* storage) {
   ::new (storage) Entered(isolate_);
-  if (stack_thread_ != &thread_tag) set_stack_limit();
+  if (stack_thread_ != this_thread_number()) set_stack_limit();
   context()->Enter();
+  ++scopes_;
 }
 
 void V8Realm::leave(void* storage) noexcept {
+  if (scopes_ == 1) drop_leftovers();
+  --scopes_;
   context()->Exit();
   static_cast<Entered*>(storage)->~Entered();
+}
+
+// What was kept for the script that was running, and functions that it has left behind. Their captures' destructors may
+// use the realm again.
+void V8Realm::drop_leftovers() noexcept {
+  if (!thrown_.IsEmpty()) {
+    thrown_.Reset();
+    thrown_message_.Reset();
+  }
+  if (!collected_functions_.empty()) destroy_all(collected_functions_);
+}
+
+void V8Realm::destroy_all(IntrusiveList<HostFunction>& functions) noexcept {
+  while (HostFunction* function = functions.pop_front()) delete function;
+}
+
+// During a garbage collection: nothing may be done here but to let go of the handle.
+void V8Realm::on_collected(const v8::WeakCallbackInfo<HostFunction>& info) {
+  HostFunction& function = *info.GetParameter();
+  function.handle.Reset();
+  function.unlink();
+  function.realm->collected_functions_.push_back(function);
 }
 
 void* V8Realm::make_cell(Local value) { return new v8::Global<v8::Value>(isolate_, open(value)); }
@@ -176,19 +207,29 @@ Completion V8Realm::construct(Local function, std::span<const Local> arguments) 
   });
 }
 
+v8::MaybeLocal<v8::UnboundScript> V8Realm::compile(std::string_view source, std::string_view name) {
+  const Local code = string(source);
+  if (code.is_empty()) {
+    isolate_->ThrowException(v8::Exception::RangeError(text("the source is too long")));
+    return {};
+  }
+  v8::ScriptOrigin script_origin = origin(name, false);
+  v8::ScriptCompiler::Source compiler_source(open(code).As<v8::String>(), script_origin);
+  return v8::ScriptCompiler::CompileUnboundScript(isolate_, &compiler_source);
+}
+
+Completion V8Realm::check_script(std::string_view source, std::string_view name) {
+  return complete([&]() -> v8::MaybeLocal<v8::Value> {
+    if (compile(source, name).IsEmpty()) return {};
+    return v8::Undefined(isolate_);
+  });
+}
+
 Completion V8Realm::run_script(std::string_view source, std::string_view name) {
   return complete([&]() -> v8::MaybeLocal<v8::Value> {
-    v8::Local<v8::String> code;
-    if (!v8::String::NewFromUtf8(isolate_, source.data(), v8::NewStringType::kNormal, static_cast<int>(source.size()))
-             .ToLocal(&code)) {
-      isolate_->ThrowException(v8::Exception::RangeError(text("the source is too long")));
-      return {};
-    }
-    v8::ScriptOrigin script_origin = origin(name, false);
-    v8::ScriptCompiler::Source compiler_source(code, script_origin);
-    v8::Local<v8::Script> script;
-    if (!v8::ScriptCompiler::Compile(context(), &compiler_source).ToLocal(&script)) return {};
-    return script->Run(context());
+    v8::Local<v8::UnboundScript> script;
+    if (!compile(source, name).ToLocal(&script)) return {};
+    return script->BindToCurrentContext()->Run(context());
   });
 }
 
@@ -213,8 +254,8 @@ Completion V8Realm::compile_function(std::string_view body, std::string_view nam
 
 void V8Realm::on_call(const v8::FunctionCallbackInfo<v8::Value>& info) {
   constexpr int kInline = 8;
-  V8Realm& realm = of(info.GetIsolate());
-  NativeFunction& function = realm.functions_[static_cast<std::size_t>(info.Data().As<v8::Integer>()->Value())];
+  auto& function = *static_cast<HostFunction*>(info.Data().As<v8::External>()->Value());
+  V8Realm& realm = *function.realm;
 
   Local few[kInline];
   std::vector<Local> many;
@@ -227,13 +268,11 @@ void V8Realm::on_call(const v8::FunctionCallbackInfo<v8::Value>& info) {
   for (int i = 0; i < count; ++i) arguments[i] = close(info[i]);
 
   Call call{realm, std::span<const Local>(arguments, static_cast<std::size_t>(count)), {}, {}};
-  // No C++ exception may pass through V8's frames.
-  try {
-    function(call);
-  } catch (...) {
-    call.thrown = realm.error(ErrorClass::error, Error::from_exception(std::current_exception()).to_string());
-  }
-  if (!call.thrown.is_empty()) {
+  realm.contain([&] { function.callback(call); });
+  // A script that the function has called may have taken the termination for itself; it was meant for all of them.
+  if (realm.terminating_.load(std::memory_order_relaxed)) {
+    info.GetIsolate()->TerminateExecution();
+  } else if (!call.thrown.is_empty()) {
     info.GetIsolate()->ThrowException(open(call.thrown));
   } else if (!call.result.is_empty()) {
     info.GetReturnValue().Set(open(call.result));
@@ -261,7 +300,8 @@ void V8Realm::on_rejection(v8::PromiseRejectMessage message) {
 void V8Realm::on_message(v8::Local<v8::Message> message, v8::Local<v8::Value> thrown) {
   V8Realm& realm = of(message->GetIsolate());
   const v8::HandleScope handles(realm.isolate_);
-  realm.delegate_.on_microtask_exception(close(thrown));
+  realm.remember_thrown(thrown, message);
+  realm.contain([&] { realm.delegate_.on_microtask_exception(close(thrown)); });
 }
 
 Realm::Deferred V8Realm::deferred() {
@@ -292,6 +332,8 @@ Local V8Realm::promise_result(Local promise) {
 }
 
 void V8Realm::promise_then(Local promise, Local on_fulfilled, Local on_rejected) {
+  // V8 looks at the promise's constructor, which the script may have replaced.
+  const v8::TryCatch try_catch(isolate_);
   v8::Local<v8::Promise> derived;
   const auto reacted = open(promise).As<v8::Promise>()->Then(context(), open(on_fulfilled).As<v8::Function>(),
                                                              open(on_rejected).As<v8::Function>());
@@ -352,9 +394,9 @@ Exception V8Realm::describe(Local thrown) {
   return exception;
 }
 
-void V8Realm::remember_thrown(const v8::TryCatch& try_catch) {
-  thrown_.Reset(isolate_, try_catch.Exception());
-  thrown_message_.Reset(isolate_, try_catch.Message());
+void V8Realm::remember_thrown(v8::Local<v8::Value> thrown, v8::Local<v8::Message> message) {
+  thrown_.Reset(isolate_, thrown);
+  thrown_message_.Reset(isolate_, message);
 }
 
 std::vector<SourceLocation> V8Realm::current_stack(int depth) {
@@ -375,11 +417,23 @@ std::vector<SourceLocation> V8Realm::current_stack(int depth) {
 
 // --- Stopping ----------------------------------------------------------------------------------------------------------
 
-void V8Realm::terminate() { isolate_->TerminateExecution(); }
-void V8Realm::cancel_termination() { isolate_->CancelTerminateExecution(); }
+void V8Realm::terminate() {
+  // Read in on_call. One that just misses it is caught by V8 itself, whose own request follows.
+  terminating_.store(true, std::memory_order_relaxed);
+  isolate_->TerminateExecution();
+}
+
+void V8Realm::cancel_termination() {
+  terminating_.store(false, std::memory_order_relaxed);
+  isolate_->CancelTerminateExecution();
+  if (heap_limit_before_ != 0) {
+    isolate_->RemoveNearHeapLimitCallback(&V8Realm::on_near_heap_limit, std::exchange(heap_limit_before_, 0));
+    isolate_->AddNearHeapLimitCallback(&V8Realm::on_near_heap_limit, this);
+  }
+}
 
 void V8Realm::terminate_here() {
-  isolate_->TerminateExecution();
+  terminate();
   // The request takes hold at the next stack check. Without one here, the script could go on for a few statements.
   v8::MaybeLocal<v8::Value> none = nothing_.Get(isolate_)->Call(context(), v8::Undefined(isolate_), 0, nullptr);
   static_cast<void>(none);
@@ -411,13 +465,17 @@ void V8Realm::on_interrupt(v8::Isolate*, void* data) {
     interrupt = std::move(*found);
     realm.interrupts_.erase(found);
   }
-  interrupt->task();
+  realm.contain([&] { interrupt->task(); });
 }
 
 std::size_t V8Realm::on_near_heap_limit(void* self, std::size_t current, std::size_t) {
   auto& realm = *static_cast<V8Realm*>(self);
-  realm.delegate_.on_near_heap_limit();
-  realm.isolate_->TerminateExecution();
+  if (realm.heap_limit_before_ == 0) {
+    realm.heap_limit_before_ = current;
+    realm.delegate_.on_near_heap_limit();
+  } else {
+    realm.terminate();
+  }
   return current + kHeapGrace;
 }
 

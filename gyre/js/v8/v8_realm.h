@@ -2,13 +2,13 @@
 
 #include <atomic>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include <gyre/base/intrusive_list.h>
 #include <gyre/js/engine.h>
 #include <gyre/js/v8/v8_platform.h>
 #include <v8.h>
@@ -22,11 +22,12 @@ class BudgetAllocator final : public v8::ArrayBuffer::Allocator {
   void* Allocate(std::size_t length) override;
   void* AllocateUninitialized(std::size_t length) override;
   void Free(void* data, std::size_t length) override;
+  /// Counts memory that somebody else has allocated; false if the budget does not allow it.
+  bool reserve(std::size_t length) noexcept;
+  void release(std::size_t length) noexcept { used_.fetch_sub(length, std::memory_order_relaxed); }
   std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
 
  private:
-  bool reserve(std::size_t length) noexcept;
-
   const std::size_t budget_;  // 0: unlimited
   std::atomic<std::size_t> used_{0};  // V8 frees on its own threads too
 };
@@ -38,6 +39,7 @@ class V8Realm final : public Realm {
  public:
   V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits& limits);
   ~V8Realm() override;
+  RealmDelegate& delegate() override { return delegate_; }
 
   Local undefined() override;
   Local null() override;
@@ -59,6 +61,7 @@ class V8Realm final : public Realm {
   bool to_boolean(Local value) override;
   double to_number(Local value) override;
   std::optional<std::int64_t> to_int64(Local value) override;
+  std::optional<std::uint64_t> to_uint64(Local value) override;
   std::string to_utf8(Local value) override;
   bool is_array(Local value) override;
   bool is_promise(Local value) override;
@@ -80,6 +83,7 @@ class V8Realm final : public Realm {
 
   Completion call(Local function, Local self, std::span<const Local> arguments) override;
   Completion construct(Local function, std::span<const Local> arguments) override;
+  Completion check_script(std::string_view source, std::string_view name) override;
   Completion run_script(std::string_view source, std::string_view name) override;
   Completion compile_function(std::string_view body, std::string_view name,
                               std::span<const std::string_view> parameters) override;
@@ -122,6 +126,12 @@ class V8Realm final : public Realm {
     std::vector<v8::Global<v8::Value>> values;
   };
   struct Interrupt;
+  // A C++ function that JavaScript may call: as long as its JavaScript function is alive.
+  struct HostFunction : ListHook {
+    V8Realm* realm;
+    NativeFunction callback;
+    v8::Global<v8::Function> handle;  // weak
+  };
 
   void enter(void* storage) override;
   void leave(void* storage) noexcept override;
@@ -151,8 +161,11 @@ class V8Realm final : public Realm {
   std::string utf8_of(v8::Local<v8::Value> value);
   ModuleId id_of(v8::Local<v8::Module> module);
   ModuleId keep(v8::Local<v8::Module> module, std::string_view url);
+  v8::MaybeLocal<v8::UnboundScript> compile(std::string_view source, std::string_view name);
   void set_stack_limit();
-  void remember_thrown(const v8::TryCatch& try_catch);
+  void remember_thrown(v8::Local<v8::Value> thrown, v8::Local<v8::Message> message);
+  void drop_leftovers() noexcept;
+  static void destroy_all(IntrusiveList<HostFunction>& functions) noexcept;
 
   // Runs `operation`, which returns a MaybeLocal, and says how it ended.
   template <typename Operation>
@@ -161,11 +174,22 @@ class V8Realm final : public Realm {
     v8::Local<v8::Value> value;
     if (operation().ToLocal(&value)) return {Completion::Kind::value, close(value)};
     if (try_catch.HasTerminated() || !try_catch.HasCaught()) return {Completion::Kind::terminated, {}};
-    remember_thrown(try_catch);
+    remember_thrown(try_catch.Exception(), try_catch.Message());
     return {Completion::Kind::thrown, close(try_catch.Exception())};
   }
 
+  // Calls `question`, keeping C++ exceptions out of V8's frames: there they become JavaScript's.
+  template <typename Question>
+  void contain(Question&& question) noexcept {
+    try {
+      question();
+    } catch (...) {
+      isolate_->ThrowException(open(error(ErrorClass::error, Error::from_exception(std::current_exception()).to_string())));
+    }
+  }
+
   static void on_call(const v8::FunctionCallbackInfo<v8::Value>& info);
+  static void on_collected(const v8::WeakCallbackInfo<HostFunction>& info);
   static void on_rejection(v8::PromiseRejectMessage message);
   static void on_message(v8::Local<v8::Message> message, v8::Local<v8::Value> thrown);
   static std::size_t on_near_heap_limit(void* self, std::size_t current, std::size_t initial);
@@ -189,11 +213,15 @@ class V8Realm final : public Realm {
   // What was thrown last, and where: only the catch knows the place of a value that is no Error.
   v8::Global<v8::Value> thrown_;
   v8::Global<v8::Message> thrown_message_;
-  std::deque<NativeFunction> functions_;
+  IntrusiveList<HostFunction> functions_;
+  IntrusiveList<HostFunction> collected_functions_;  // destroyed when no script is on the stack
   std::vector<std::unique_ptr<Module>> modules_;                // by id - 1
   std::unordered_multimap<int, ModuleId> modules_by_hash_;
   const ModuleResolver* resolver_ = nullptr;                    // while linking
-  const void* stack_thread_ = nullptr;                          // the thread that the stack limit was set for
+  std::uint64_t stack_thread_ = 0;                              // the thread that the stack limit was set for
+  int scopes_ = 0;
+  std::atomic<bool> terminating_{false};
+  std::size_t heap_limit_before_ = 0;  // while the heap is larger than it should be
   std::mutex interrupts_mutex_;
   std::vector<std::unique_ptr<Interrupt>> interrupts_;
 };

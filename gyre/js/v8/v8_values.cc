@@ -50,16 +50,27 @@ Local V8Realm::array(std::span<const Local> elements) {
 }
 
 Local V8Realm::array_buffer(std::vector<std::byte> bytes) {
-  auto* owner = new std::vector<std::byte>(std::move(bytes));
+  struct Owner {
+    std::vector<std::byte> bytes;
+    std::shared_ptr<BudgetAllocator> budget;
+  };
+  if (bytes.empty()) return close(v8::ArrayBuffer::New(isolate_, 0));
+  if (!allocator_->reserve(bytes.size())) return {};
+  auto* owner = new Owner{std::move(bytes), allocator_};
   auto store = v8::ArrayBuffer::NewBackingStore(
-      owner->data(), owner->size(), [](void*, std::size_t, void* data) { delete static_cast<std::vector<std::byte>*>(data); },
+      owner->bytes.data(), owner->bytes.size(),
+      [](void*, std::size_t length, void* data) {
+        const std::unique_ptr<Owner> done(static_cast<Owner*>(data));
+        done->budget->release(length);
+      },
       owner);
   return close(v8::ArrayBuffer::New(isolate_, std::move(store)));
 }
 
 Local V8Realm::uint8_array(std::vector<std::byte> bytes) {
   const std::size_t size = bytes.size();
-  return close(v8::Uint8Array::New(open(array_buffer(std::move(bytes))).As<v8::ArrayBuffer>(), 0, size));
+  const Local buffer = array_buffer(std::move(bytes));
+  return buffer.is_empty() ? buffer : close(v8::Uint8Array::New(open(buffer).As<v8::ArrayBuffer>(), 0, size));
 }
 
 Local V8Realm::uint8_array_over(std::span<std::uint8_t> memory) {
@@ -69,12 +80,16 @@ Local V8Realm::uint8_array_over(std::span<std::uint8_t> memory) {
 }
 
 Local V8Realm::function(std::string_view name, int length, NativeFunction callback) {
-  const auto index = static_cast<int>(functions_.size());
-  functions_.push_back(std::move(callback));
-  const auto made = v8::Function::New(context(), &V8Realm::on_call, v8::Integer::New(isolate_, index), length,
+  auto function = std::make_unique<HostFunction>();
+  function->realm = this;
+  function->callback = std::move(callback);
+  const auto made = v8::Function::New(context(), &V8Realm::on_call, v8::External::New(isolate_, function.get()), length,
                                       v8::ConstructorBehavior::kThrow)
                         .ToLocalChecked();
   made->SetName(key(name));
+  function->handle.Reset(isolate_, made);
+  function->handle.SetWeak(function.get(), &V8Realm::on_collected, v8::WeakCallbackType::kParameter);
+  functions_.push_back(*function.release());
   return close(made);
 }
 
@@ -134,6 +149,19 @@ std::string V8Realm::to_utf8(Local value) {
   const v8::Local<v8::Object> object = opened.As<v8::Object>();
   if (opened->IsProxy()) return "[object Proxy]";
   return "[object " + utf8_of(object->GetConstructorName()) + "]";
+}
+
+std::optional<std::uint64_t> V8Realm::to_uint64(Local value) {
+  const v8::Local<v8::Value> opened = open(value);
+  if (opened->IsBigInt()) {
+    bool lossless = false;
+    const std::uint64_t number = opened.As<v8::BigInt>()->Uint64Value(&lossless);
+    return lossless ? std::optional(number) : std::nullopt;
+  }
+  const double number = to_number(value);
+  constexpr double kLimit = 18446744073709551616.0;  // 2^64, the first double out of range
+  if (!(number >= 0 && number < kLimit) || number != std::trunc(number)) return std::nullopt;
+  return static_cast<std::uint64_t>(number);
 }
 
 bool V8Realm::is_array(Local value) { return open(value)->IsArray(); }
