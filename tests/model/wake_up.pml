@@ -1,0 +1,107 @@
+/* The wake-up protocol between producers and the loop's owner (gyre/loop/internal/shared_state.h), for the model checker
+ * SPIN: no posted task is left behind while the owner sleeps, whatever the interleaving.
+ *
+ *   spin -a wake_up.pml && cc -O2 -o pan pan.c && ./pan -a
+ *
+ * All accesses in the code are sequentially consistent, as they are here. The owner's sleep may also end by itself (a
+ * timer), a few times and at any moment. The two physical wake-ups, futex and eventfd, behave alike: both remember that they were called.
+ * With -DLATE_CHECK the owner looks at the flags before it says that it sleeps; with -DKEEP_REQUEST it forgets to clear the
+ * request. SPIN finds the lost wake-up in both, which shows that the model can fail.
+ */
+#define PRODUCERS 3
+#define TASKS_EACH 2
+
+bool ingress_pending;   /* set with the queue's mutex held */
+bool wake_requested;
+bool sleeping;          /* the state word */
+bool signalled;         /* the futex word, or the eventfd's counter */
+byte queued;            /* what was posted and not yet taken */
+byte executed;
+
+inline wake_now() {
+  atomic { requested_before = wake_requested; wake_requested = true }
+  if
+  :: !requested_before -> signalled = true
+  :: else -> skip
+  fi
+}
+
+proctype Producer() {
+  byte posted = 0;
+  bool first;
+  bool asleep;
+  bool requested_before;
+  do
+  :: posted < TASKS_EACH ->
+     atomic {  /* under the mutex */
+       queued++;
+       first = !ingress_pending;
+       ingress_pending = true
+     }
+     if
+     :: first ->
+        asleep = sleeping;
+        if
+        :: asleep -> wake_now()
+        :: else -> skip
+        fi
+     :: else -> skip
+     fi
+     posted++
+  :: else -> break
+  od
+}
+
+active proctype Owner() {
+  bool disturbed;
+  byte timers = 2;
+  do
+  :: true ->
+     /* A turn: take what was posted, under the mutex, and run it. */
+     if
+     :: ingress_pending ->
+        atomic { executed = executed + queued; queued = 0; ingress_pending = false }
+     :: else -> skip
+     fi
+     if
+     :: executed == PRODUCERS * TASKS_EACH -> break
+     :: else -> skip
+     fi
+     /* To sleep, unless something has come. */
+#ifdef LATE_CHECK
+     disturbed = ingress_pending || wake_requested;
+     sleeping = true;
+#else
+     sleeping = true;
+     disturbed = ingress_pending || wake_requested;
+#endif
+     if
+     :: !disturbed ->
+end_asleep:
+        if
+        :: signalled -> skip
+        :: timers > 0 -> timers--
+        fi
+     :: else -> skip
+     fi
+     sleeping = false;
+     signalled = false;
+#ifndef KEEP_REQUEST
+     wake_requested = false
+#endif
+  od;
+  assert(queued == 0)
+}
+
+init {
+  byte started = 0;
+  atomic {
+    do
+    :: started < PRODUCERS -> run Producer(); started++
+    :: else -> break
+    od
+  }
+}
+
+/* Everything that is posted is executed. */
+ltl nothing_is_lost { <> (executed == PRODUCERS * TASKS_EACH) }
