@@ -39,7 +39,7 @@ class KjPeer {
   void stop() { stop_->fulfill(); }
   template <typename Closure>
   void submit(Closure closure) {
-    kj::evalLater(closure).detach([](kj::Exception&&) {});
+    kj::evalLater(kj::mv(closure)).detach([](kj::Exception&&) {});
   }
 
   // The producer has an event loop of its own, and keeps the promises.
@@ -48,11 +48,11 @@ class KjPeer {
     explicit Remote(KjPeer& peer) : executor_(peer.executor_), wait_scope_(loop_) {}
     template <typename Closure>
     void submit(Closure closure) {
-      promises_.push_back(executor_.executeAsync(closure));
+      promises_.push_back(executor_.executeAsync(kj::mv(closure)));
     }
     template <typename Closure>
     void submit_and_wait(Closure closure) {
-      executor_.executeSync(closure);
+      executor_.executeSync(kj::mv(closure));
     }
     void collect() {
       for (auto& promise : promises_) promise.wait(wait_scope_);
@@ -84,7 +84,7 @@ class KjPeer {
 
    private:
     kj::Promise<void> arm(std::int64_t delay, F f) {
-      return timer_.afterDelay(delay * kj::NANOSECONDS).then(f).eagerlyEvaluate(nullptr);
+      return timer_.afterDelay(delay * kj::NANOSECONDS).then(kj::mv(f)).eagerlyEvaluate(nullptr);
     }
     kj::Timer& timer_;
     std::vector<kj::Promise<void>> armed_;

@@ -1,0 +1,44 @@
+"""What is measured: the rows of the report. A new workload is a template in harness/workloads.h, an offer in each peer
+that can do it, and a row here."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Row:
+    workload: str
+    params: dict = field(default_factory=dict)
+    quick_n: int = 50_000
+    n: int = 0  # 0: the workload's own
+    # Counts per op depend on n where a queue grows with it; elsewhere the counting pass makes do with quick_n.
+    counts_need_n: bool = False
+    # Variants that do something else than the rest of the row: shown, but no peer's best.
+    aside: frozenset = frozenset()
+
+
+ROWS = [
+    Row("post_burst", {"idle": "spin"}, counts_need_n=True),
+    Row("ping_pong", quick_n=50_000, aside=frozenset({("libuv", "idle")})),
+    Row("ping_pong_xthread", {"wait": "spin", "idle": "spin"}, quick_n=5_000),
+    Row("ping_pong_xthread", {"wait": "futex", "idle": "spin"}, quick_n=5_000),
+    Row("ping_pong_xthread", {"wait": "futex", "idle": "halt"}, quick_n=2_000),
+    Row("multi_producer", {"p": 1, "idle": "spin"}, counts_need_n=True),
+    Row("multi_producer", {"p": 2, "idle": "spin"}, counts_need_n=True),
+    Row("multi_producer", {"p": 10, "idle": "spin"}, counts_need_n=True),
+    Row("wake_idle", {"idle": "spin"}, quick_n=500),
+    Row("wake_idle", {"idle": "halt"}, quick_n=500),
+    Row("deferred"),
+    Row("timer_schedule_cancel", {"k": 0}, quick_n=100_000),
+    Row("timer_schedule_cancel", {"k": 1_000}, quick_n=100_000),
+    Row("timer_schedule_cancel", {"k": 100_000}, quick_n=100_000),
+    Row("timer_fire", {"idle": "spin"}, n=100_000, quick_n=100_000),
+    Row("fd_ready", {"c": 1}, quick_n=20_000),
+    Row("fd_ready", {"c": 100}, quick_n=20_000),
+]
+
+# Not libraries, but floors: shown beside them, never "the best peer".
+FLOORS = frozenset({"raw_epoll"})
+
+# Plots: a workload, and the parameter along the x axis.
+PLOTS = [("multi_producer", "p", "producers"), ("timer_schedule_cancel", "k", "standing timers"),
+         ("fd_ready", "c", "socket pairs")]
