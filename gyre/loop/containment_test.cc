@@ -49,10 +49,10 @@ TEST_F(Containment, EveryKindOfCallbackMayFailAndIsReportedOnce) {  // L135
     kinds.push_back(failure.kind);
     EXPECT_NE(failure.message.find("it failed"), std::string::npos) << failure.message;
   }
-  EXPECT_EQ(kinds, (std::vector<CallbackKind>{CallbackKind::priority_task, CallbackKind::next_tick,
-                                              CallbackKind::microtask, CallbackKind::checkpoint_end,
-                                              CallbackKind::timer, CallbackKind::watcher, CallbackKind::immediate,
-                                              CallbackKind::close, CallbackKind::task}));
+  EXPECT_EQ(kinds,
+            (std::vector<CallbackKind>{CallbackKind::priority_task, CallbackKind::next_tick, CallbackKind::microtask,
+                                       CallbackKind::checkpoint_end, CallbackKind::timer, CallbackKind::watcher,
+                                       CallbackKind::immediate, CallbackKind::close, CallbackKind::task}));
   EXPECT_EQ(loop.stats().failed_callbacks, 9u);
   EXPECT_EQ(loop.stats().callbacks, 9u);
   bool goes_on = false;

@@ -96,9 +96,9 @@ TEST_F(Immediate, CancellingDestroysTheCaptureAtOnce) {  // L143
 TEST_F(Immediate, CancellingOneWhoseCaptureCancelsAnother) {
   const ImmediateId inner = must(loop.set_immediate([] { ADD_FAILURE(); }));
   const ImmediateId outer = must(loop.set_immediate([at_end = AtEnd([&] {
-    must(loop.cancel(inner));
-    must(loop.set_immediate(note("new")));
-  })] { ADD_FAILURE(); }));
+                                                       must(loop.cancel(inner));
+                                                       must(loop.set_immediate(note("new")));
+                                                     })] { ADD_FAILURE(); }));
   must(loop.cancel(outer));
   must(loop.poll_once());
   EXPECT_EQ(log, "new ");

@@ -159,6 +159,17 @@ TEST(Lifecycle, RunOnceWaitsForSomethingToDo) {
   EXPECT_TRUE(ran);
 }
 
+TEST(Lifecycle, RunOnceDoesNotWaitWhenItHasRunWhatWasQueuedBefore) {
+  Loop loop;
+  int ran = 0;
+  must(loop.set_timeout(0s, [&] { ++ran; }));
+  must(loop.run_once());  // fires in the start-up pass
+  must(loop.queue_microtask([&] { ++ran; }));
+  must(loop.run_once());
+  EXPECT_EQ(ran, 2);
+  EXPECT_EQ(loop.stats().sleeps, 0u);
+}
+
 TEST(Lifecycle, RunOnceEndsALoopThatWasAskedToEndBetweenSteps) {
   Loop loop;
   std::string log;
@@ -271,6 +282,20 @@ TEST(Shutdown, MayMeetAThreadThatStillPreparesTheLoop) {
   }
 }
 
+TEST(Shutdown, OfALoopNeverRunMakesThePreparingThreadWaitNotThrow) {
+  Loop loop;
+  std::latch draining(1);
+  must(loop.post([&] {
+    draining.count_down();
+    std::this_thread::sleep_for(5ms);  // long enough for the post below to come; if not, the test is only weaker
+  }));
+  std::thread ender([remote = loop.remote()]() mutable { must(remote.shutdown()); });
+  draining.wait();
+  EXPECT_TRUE(fails_with(loop.post([] { ADD_FAILURE(); }), Errc::terminated));
+  EXPECT_TRUE(fails_with(loop.run(), Errc::terminated));
+  ender.join();
+}
+
 TEST(Shutdown, OfALoopNeverRunWaitsForItsRunIfTheOwnerAsks) {
   Loop loop;
   bool ran = false;
@@ -283,11 +308,12 @@ TEST(Shutdown, OfALoopNeverRunWaitsForItsRunIfTheOwnerAsks) {
   EXPECT_TRUE(ran);
 }
 
-TEST(Shutdown, ASecondOneIsRefusedAtOnce) {  // L6
+TEST(Shutdown, ASecondOneIsRefusedAtOnce) {  // L6 L8
   Loop loop;
   Remote remote = loop.remote();
   must(remote.shutdown());
   EXPECT_TRUE(fails_with(remote.shutdown(), Errc::terminated));
+  EXPECT_TRUE(fails_with(remote.shutdown(Duration::zero()), Errc::terminated));  // the end, not the time-out
   EXPECT_TRUE(fails_with(remote.close(), Errc::terminated));
   EXPECT_TRUE(fails_with(loop.shutdown(), Errc::terminated));
   EXPECT_TRUE(fails_with(loop.close(), Errc::terminated));
@@ -498,7 +524,7 @@ TEST(Shutdown, RacingPostsRunExactlyIfTheyWereAccepted) {  // L21
     start.arrive_and_wait();
     must(loop.remote().shutdown());
     for (auto& producer : producers) producer.join();
-    must(runner.join());
+    static_cast<void>(runner.join());  // refused if the shutdown came before its run
     EXPECT_EQ(executed, accepted);
     EXPECT_EQ(destroyed, 16 * 64);
   }
@@ -510,8 +536,10 @@ TEST(Shutdown, OfOneLoopDoesNotTouchAnother) {  // L33
   Runner first_runner(first);
   Runner second_runner(second);
   std::latch crossed(2);
-  must(first.remote().post([&, remote = second.remote()]() mutable { must(remote.post([&] { crossed.count_down(); })); }));
-  must(second.remote().post([&, remote = first.remote()]() mutable { must(remote.post([&] { crossed.count_down(); })); }));
+  must(first.remote().post(
+      [&, remote = second.remote()]() mutable { must(remote.post([&] { crossed.count_down(); })); }));
+  must(second.remote().post(
+      [&, remote = first.remote()]() mutable { must(remote.post([&] { crossed.count_down(); })); }));
   crossed.wait();
   must(first.remote().shutdown());
   must(first_runner.join());
@@ -557,6 +585,29 @@ TEST(Lifecycle, ACancelledRunDrainsFirst) {  // L18
   }
   EXPECT_TRUE(fails_with(loop.run(source.get_token()), Errc::cancelled));
   EXPECT_EQ(ran, 100);
+}
+
+TEST(Lifecycle, WorkThatIsAlwaysReadyDoesNotKeepARunFromBeingCancelled) {  // L107
+  Loop loop;
+  std::stop_source source;
+  int ran = 0;
+  std::function<void()> again = [&] {
+    if (++ran == 1000) source.request_stop();
+    static_cast<void>(loop.post(again));  // refused in the drain
+  };
+  must(loop.post(again));
+  EXPECT_TRUE(fails_with(loop.run(source.get_token()), Errc::cancelled));
+  EXPECT_EQ(ran, 1001);  // the one that was queued when the run was cancelled is drained
+}
+
+TEST(Lifecycle, ARunCancelledAfterAShutdownWasAskedForIsNoError) {
+  Loop loop;
+  std::stop_source source;
+  must(loop.post([&] {
+    must(loop.shutdown());
+    source.request_stop();
+  }));
+  must(loop.run(source.get_token()));
 }
 
 TEST(Lifecycle, ARunCancelledBeforehandDrainsToo) {  // L19

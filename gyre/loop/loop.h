@@ -91,8 +91,8 @@ class Loop {
   /// Turns until `duration` has passed or the loop ends. True if the loop has not ended.
   Result<bool> run_for(Duration duration);
 
-  /// Asks for the end after all accepted work has run; returns at once. `run` returns when it is done, and must still be
-  /// called if it was not yet. Errors: `terminated`.
+  /// Asks for the end after all accepted work has run; returns at once. `run` returns when it is done, and must still
+  /// be called if it was not yet. Errors: `terminated`.
   Result<void> shutdown();
   /// Ends a loop that is not running: what is queued is destroyed unrun. Errors: `reentrant_close`, `terminated`.
   Result<void> close();

@@ -198,9 +198,10 @@ TEST(Offload, ManyFromManyTurnsAllReport) {
   std::function<void()> more = [&] {
     for (int i = 0; i < 10; ++i) {
       ++started;
-      must(loop.offload([](std::stop_token) {}, [&](Result<void>) {
-        if (++reported % 10 == 0 && started < 2000) more();
-      }));
+      must(loop.offload([](std::stop_token) {},
+                        [&](Result<void>) {
+                          if (++reported % 10 == 0 && started < 2000) more();
+                        }));
     }
   };
   more();

@@ -55,7 +55,8 @@ TEST_F(Timer, ZeroAndNegativeDelaysFireInTheNextTimerPhase) {  // L76
 }
 
 TEST_F(Timer, FireInTheOrderOfTheirDeadlines) {  // L77
-  for (const int delay : {100, 0, 150, 50}) must(loop.set_timeout(std::chrono::milliseconds(delay), note(std::to_string(delay))));
+  for (const int delay : {100, 0, 150, 50})
+    must(loop.set_timeout(std::chrono::milliseconds(delay), note(std::to_string(delay))));
   for (int i = 0; i < 16; ++i) pass(10ms);
   EXPECT_EQ(log, "0 50 100 150 ");
 }
@@ -221,9 +222,9 @@ TEST_F(Timer, CancellingDestroysTheCaptureAtOnce) {  // L143
 TEST_F(Timer, CancellingOneWhoseCaptureCancelsAndArmsOthers) {
   const TimerId inner = must(loop.set_timeout(1h, [] { ADD_FAILURE(); }));
   const TimerId outer = must(loop.set_timeout(1h, [at_end = AtEnd([&] {
-    must(loop.cancel(inner));
-    for (int i = 0; i < 200; ++i) must(loop.set_timeout(1h, [] {}));
-  })] { ADD_FAILURE(); }));
+                                                     must(loop.cancel(inner));
+                                                     for (int i = 0; i < 200; ++i) must(loop.set_timeout(1h, [] {}));
+                                                   })] { ADD_FAILURE(); }));
   must(loop.cancel(outer));
   EXPECT_EQ(loop.timer_count(), 200u);
 }
@@ -231,7 +232,8 @@ TEST_F(Timer, CancellingOneWhoseCaptureCancelsAndArmsOthers) {
 TEST_F(Timer, AThousandCancelledLeaveNothingBehind) {  // L96
   auto capture = std::make_shared<int>();
   std::vector<TimerId> timers;
-  for (int i = 0; i < 1000; ++i) timers.push_back(must(loop.set_timeout(std::chrono::milliseconds(i * 7919 % 1000), [capture] {})));
+  for (int i = 0; i < 1000; ++i)
+    timers.push_back(must(loop.set_timeout(std::chrono::milliseconds(i * 7919 % 1000), [capture] {})));
   EXPECT_EQ(loop.timer_count(), 1000u);
   for (const TimerId timer : timers) must(loop.cancel(timer));
   EXPECT_EQ(loop.timer_count(), 0u);
@@ -260,6 +262,25 @@ TEST_F(Timer, AnIntervalCountsFromTheStartOfItsCallback) {  // L89
   }));
   while (clock.now() - begin < 75ms) pass(1ms);
   EXPECT_EQ(starts, (std::vector<Duration>{10ms, 20ms, 30ms, 40ms, 50ms, 60ms, 70ms}));
+}
+
+TEST_F(Timer, AnIntervalCountsFromItsOwnStartNotFromItsPhases) {
+  std::vector<Duration> starts;
+  must(loop.poll_once());
+  const TimePoint begin = clock.now();
+  must(loop.set_timeout(10ms, [&] { clock.advance(3ms); }));  // delays what comes after it in the phase
+  must(loop.set_interval(10ms, [&] { starts.push_back(clock.now() - begin); }));
+  for (int i = 0; i < 30; ++i) pass(1ms);
+  EXPECT_EQ(starts, (std::vector<Duration>{13ms, 23ms, 33ms}));
+}
+
+TEST_F(Timer, AFiredOnesCaptureIsDestroyedBeforeItsCheckpoint) {
+  must(loop.set_timeout(0s, [this, at_end = AtEnd([&] { log += "destroyed "; })] {
+    log += "fired ";
+    must(loop.queue_microtask(note("microtask")));
+  }));
+  must(loop.poll_once());
+  EXPECT_EQ(log, "fired destroyed microtask ");
 }
 
 TEST_F(Timer, AnIntervalDoesNotMakeUpForMissedRuns) {
@@ -532,7 +553,9 @@ TEST_P(TimerModel, AgreesWithTheReferenceOverAHundredThousandOperations) {
   TimePoint phase_now{};
 
   std::function<void(int)> on_fire;
-  const auto some_name = [&] { return names.empty() ? -1 : names[static_cast<std::size_t>(below(static_cast<int>(names.size())))]; };
+  const auto some_name = [&] {
+    return names.empty() ? -1 : names[static_cast<std::size_t>(below(static_cast<int>(names.size())))];
+  };
   const auto operate = [&] {
     ++operations;
     const auto delay = std::chrono::microseconds(below(8) == 0 ? 0 : below(50));

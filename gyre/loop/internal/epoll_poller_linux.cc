@@ -68,6 +68,10 @@ class EpollPoller final : public Poller {
   EpollPoller(FileDescriptor epoll, FileDescriptor wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
 
   Result<void> add(int fd, Readiness interest, std::uint64_t token) override {
+    // A number that its user has closed may be one of ours by now.
+    if (fd == epoll_.get() || fd == wake_.get()) {
+      return std::unexpected(Error::from_errno(EBADF, "watch descriptor").with("fd", fd));
+    }
     return control(EPOLL_CTL_ADD, fd, interest, token, "watch descriptor");
   }
   Result<void> modify(int fd, Readiness interest, std::uint64_t token) override {

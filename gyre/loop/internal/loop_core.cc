@@ -3,8 +3,6 @@
 #include <optional>
 #include <stdexcept>
 
-#include <cxxabi.h>
-
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
 
@@ -34,13 +32,22 @@ LoopCore::~LoopCore() {
 
 // --- Containment ---
 
+namespace {
+
+// In a catch-all: lets through what no C++ code has thrown. It is the cancellation of this thread (pthread_exit), and
+// to swallow it would abort the process.
+void let_cancellation_pass() {
+  if (std::current_exception() == nullptr) throw;
+}
+
+}  // namespace
+
 template <typename Callable>
 void LoopCore::guard(CallbackKind kind, Callable&& callable) {
   try {
     callable();
-  } catch (const abi::__forced_unwind&) {
-    throw;  // the thread is being cancelled; swallowing this would abort the process
   } catch (...) {
+    let_cancellation_pass();
     report(kind);
   }
 }
@@ -51,9 +58,8 @@ void LoopCore::report(CallbackKind kind) {
   reporting_ = true;
   try {
     options.on_callback_error(Error::from_exception(std::current_exception()), kind);
-  } catch (const abi::__forced_unwind&) {
-    throw;
-  } catch (...) {  // NOLINT(bugprone-empty-catch): documented; there is nobody left to tell
+  } catch (...) {  // documented: there is nobody left to tell
+    let_cancellation_pass();
   }
   reporting_ = false;
 }
@@ -143,8 +149,11 @@ Result<LoopCore::Step> LoopCore::step(std::stop_token stop, TimePoint until) {
   const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
   stop_ = stop;
   Result<void> result;
+  const std::uint64_t callbacks_before = stats.callbacks;
   if (!should_stop()) start_up();
-  if (!should_stop()) result = turn(stop.stop_requested() ? TimePoint::min() : until);
+  checkpoint();  // of what was queued between two steps
+  const bool no_wait = stop.stop_requested() || stats.callbacks != callbacks_before;
+  if (!should_stop()) result = turn(no_wait ? TimePoint::min() : until);
   unwinding.disarm();
   Step outcome = Step::ended;
   if (should_stop()) {
@@ -250,8 +259,7 @@ void LoopCore::checkpoint() {
     more = false;
     do {
       more |= run_all(ticks, CallbackKind::next_tick);
-    } while (!should_abort() &&
-             (ask_bindings(CallbackKind::next_tick, &LoopBinding::run_ticks) || !ticks.empty()));
+    } while (!should_abort() && (ask_bindings(CallbackKind::next_tick, &LoopBinding::run_ticks) || !ticks.empty()));
     do {
       more |= run_all(microtasks, CallbackKind::microtask);
       more |= ask_bindings(CallbackKind::microtask, &LoopBinding::run_microtasks);
@@ -302,7 +310,8 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
   if (!ready) return sleep(std::min(timers.next_deadline(), until));
   if (!watching) return {};
   // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
-  if (!no_wait && ++turns_since_poll_ < options.turns_between_polls && now() - last_poll_ < options.time_between_polls) {
+  if (!no_wait && ++turns_since_poll_ < options.turns_between_polls &&
+      now() - last_poll_ < options.time_between_polls) {
     return {};
   }
   return poll_descriptors(Duration::zero());
@@ -317,8 +326,8 @@ Result<void> LoopCore::sleep(TimePoint until) {
   shared->sleeps_in_poller.store(watching, std::memory_order_seq_cst);
   LoopState running = LoopState::running;
   if (!shared->state.compare_exchange_strong(running, LoopState::sleeping)) return {};  // the end has been requested
-  const bool disturbed = shared->ingress_pending.load(std::memory_order_seq_cst) ||
-                         shared->wake_requested.load(std::memory_order_seq_cst);
+  const bool disturbed =
+      shared->ingress_pending.load(std::memory_order_seq_cst) || shared->wake_requested.load(std::memory_order_seq_cst);
   Result<void> result;
   if (!disturbed) {
     ++stats.sleeps;
@@ -586,18 +595,18 @@ Result<void> LoopCore::offload(OffloadJob job, OffloadDone done) {
     offload_pool_ = std::make_unique<OffloadPool>(options.offload_threads, options.offload_queue_limit);
   }
   const std::uint32_t slot = offloads_.acquire();
-  auto submitted = offload_pool_->submit([this, state = shared, slot, job = std::move(job)](std::stop_token stop) mutable {
-    OffloadReport report(std::move(state), this, slot);
-    try {
-      job(std::move(stop));
-      report.failure.reset();
-    } catch (const abi::__forced_unwind&) {
-      throw;
-    } catch (...) {
-      report.failure = Error::from_exception(std::current_exception());
-    }
-    job.reset();  // what the work captured goes before the loop hears of it
-  });
+  auto submitted =
+      offload_pool_->submit([this, state = shared, slot, job = std::move(job)](std::stop_token stop) mutable {
+        OffloadReport report(std::move(state), this, slot);
+        try {
+          job(std::move(stop));
+          report.failure.reset();
+        } catch (...) {
+          let_cancellation_pass();
+          report.failure = Error::from_exception(std::current_exception());
+        }
+        job.reset();  // what the work captured goes before the loop hears of it
+      });
   if (submitted) {
     offloads_[slot] = std::move(done);
   } else {

@@ -13,7 +13,7 @@ class WatcherTable;
 
 /// One watched descriptor. The table owns it while it is active; the user's `Watcher` shares it.
 struct Registration {
-  WatcherTable* table = nullptr;  // null once it is inactive
+  WatcherTable* table = nullptr;        // null once it is inactive
   std::shared_ptr<SharedState> shared;  // to tell whether the calling thread owns the loop
   int fd = -1;
   Readiness interest = Readiness::none;

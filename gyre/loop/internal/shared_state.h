@@ -56,7 +56,7 @@ struct SharedState {
   /// Taken before `mutex` where both are needed.
   std::mutex ownership;
   // Guarded by ownership; the owner thread, the only one to write `inside`, may read it without.
-  bool inside = false;       // a run call, the final drain, or a call on a loop that nobody runs is on the owner's stack
+  bool inside = false;  // a run call, the final drain, or a call on a loop that nobody runs is on the owner's stack
   bool end_claimed = false;  // the loop was never run, and a thread was made to end it
   bool ended = false;
   LoopCore* core = nullptr;  // null once the loop is gone
