@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,8 +30,9 @@ namespace gyre::js {
 /// ```
 ///
 /// Provided: bool, integers, floating point, std::string, std::string_view and const char* (to JavaScript only),
-/// std::vector, std::map with string keys, std::optional (undefined), std::monostate (undefined), std::vector<std::byte>
-/// (ArrayBuffer), Value. Integers of 64 bits are numbers where a double holds them exactly and BigInts beyond.
+/// std::vector, std::map with string keys, std::optional (undefined), std::monostate (undefined),
+/// std::vector<std::byte> (ArrayBuffer), Value (whatever there is, functions too). Integers of 64 bits are numbers
+/// where a double holds them exactly and BigInts beyond.
 template <typename T>
 struct Convert;
 
@@ -38,6 +40,14 @@ namespace internal {
 
 /// "expected a number, got a string".
 Error wrong_type(Realm& realm, std::string_view expected, Local value);
+/// Throws `ErrorException` for the empty `Local` of a value that is too large.
+Local must_fit(Local made);
+Value value_of(Realm& realm, Local value);
+
+/// Reading one of these runs no getter and no trap.
+template <typename T>
+inline constexpr bool kRunsNoScript = std::is_arithmetic_v<T> || std::same_as<T, std::string> ||
+                                      std::same_as<T, std::vector<std::byte>> || std::same_as<T, Value>;
 
 }  // namespace internal
 
@@ -45,7 +55,8 @@ template <>
 struct Convert<bool> {
   static Local to_js(Realm& realm, bool value) { return realm.boolean(value); }
   static Result<bool> from_js(Realm& realm, Local value) {
-    if (realm.type_of(value) != ValueType::boolean) return std::unexpected(internal::wrong_type(realm, "a boolean", value));
+    if (realm.type_of(value) != ValueType::boolean)
+      return std::unexpected(internal::wrong_type(realm, "a boolean", value));
     return realm.to_boolean(value);
   }
 };
@@ -54,7 +65,8 @@ template <std::floating_point T>
 struct Convert<T> {
   static Local to_js(Realm& realm, T value) { return realm.number(static_cast<double>(value)); }
   static Result<T> from_js(Realm& realm, Local value) {
-    if (realm.type_of(value) != ValueType::number) return std::unexpected(internal::wrong_type(realm, "a number", value));
+    if (realm.type_of(value) != ValueType::number)
+      return std::unexpected(internal::wrong_type(realm, "a number", value));
     return static_cast<T>(realm.to_number(value));
   }
 };
@@ -78,31 +90,39 @@ struct Convert<T> {
     return realm.number(static_cast<double>(value));
   }
   static Result<T> from_js(Realm& realm, Local value) {
-    const auto number = realm.to_int64(value);
-    if (!number || !std::in_range<T>(*number)) return std::unexpected(internal::wrong_type(realm, "an integer in range", value));
+    const auto number = [&] {
+      if constexpr (std::unsigned_integral<T>) {
+        return realm.to_uint64(value);
+      } else {
+        return realm.to_int64(value);
+      }
+    }();
+    if (!number || !std::in_range<T>(*number))
+      return std::unexpected(internal::wrong_type(realm, "an integer in range", value));
     return static_cast<T>(*number);
   }
 };
 
 template <>
 struct Convert<std::string> {
-  static Local to_js(Realm& realm, std::string_view value) { return realm.string(value); }
+  static Local to_js(Realm& realm, std::string_view value) { return internal::must_fit(realm.string(value)); }
   static Result<std::string> from_js(Realm& realm, Local value) {
-    if (realm.type_of(value) != ValueType::string) return std::unexpected(internal::wrong_type(realm, "a string", value));
+    if (realm.type_of(value) != ValueType::string)
+      return std::unexpected(internal::wrong_type(realm, "a string", value));
     return realm.to_utf8(value);
   }
 };
 template <>
 struct Convert<std::string_view> {
-  static Local to_js(Realm& realm, std::string_view value) { return realm.string(value); }
+  static Local to_js(Realm& realm, std::string_view value) { return internal::must_fit(realm.string(value)); }
 };
 template <>
 struct Convert<const char*> {
-  static Local to_js(Realm& realm, const char* value) { return realm.string(value); }
+  static Local to_js(Realm& realm, const char* value) { return internal::must_fit(realm.string(value)); }
 };
 template <std::size_t N>
 struct Convert<char[N]> {
-  static Local to_js(Realm& realm, const char* value) { return realm.string(value); }
+  static Local to_js(Realm& realm, const char* value) { return internal::must_fit(realm.string(value)); }
 };
 
 template <>
@@ -113,7 +133,8 @@ struct Convert<std::monostate> {
 
 template <>
 struct Convert<Value> {
-  static Local to_js(Realm& realm, const Value& value) { return value.is_empty() ? realm.undefined() : value.local(); }
+  static Local to_js(Realm& realm, const Value& value) { return value.local(realm); }
+  static Result<Value> from_js(Realm& realm, Local value) { return internal::value_of(realm, value); }
 };
 
 template <typename T>
@@ -132,7 +153,9 @@ struct Convert<std::optional<T>> {
 
 template <>
 struct Convert<std::vector<std::byte>> {
-  static Local to_js(Realm& realm, std::vector<std::byte> bytes) { return realm.array_buffer(std::move(bytes)); }
+  static Local to_js(Realm& realm, std::vector<std::byte> bytes) {
+    return internal::must_fit(realm.array_buffer(std::move(bytes)));
+  }
   static Result<std::vector<std::byte>> from_js(Realm& realm, Local value) {
     const auto bytes = realm.bytes_of(value);
     if (!bytes) return std::unexpected(internal::wrong_type(realm, "an ArrayBuffer or a view of one", value));
@@ -171,7 +194,8 @@ struct Convert<std::map<std::string, T>> {
     return object;
   }
   static Result<std::map<std::string, T>> from_js(Realm& realm, Local value) {
-    if (realm.type_of(value) != ValueType::object) return std::unexpected(internal::wrong_type(realm, "an object", value));
+    if (realm.type_of(value) != ValueType::object)
+      return std::unexpected(internal::wrong_type(realm, "an object", value));
     std::map<std::string, T> values;
     const Completion keys = realm.own_keys(value);
     if (!keys.is_value()) return fail(Errc::script_failed, "listing the object's keys threw");

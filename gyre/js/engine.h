@@ -22,8 +22,8 @@ namespace gyre::js {
 
 class Realm;
 
-/// A JavaScript value, valid while the innermost `Scope` in which it was made is open. One word; copy it freely, keep it
-/// never: for that there is `Persistent`.
+/// A JavaScript value, valid while the innermost `Scope` in which it was made is open. One word; copy it freely, keep
+/// it never: for that there is `Persistent`.
 class Local {
  public:
   constexpr Local() = default;
@@ -185,10 +185,11 @@ class Realm {
   /// Takes the bytes over. Empty `Local` if they exceed the realm's budget for array buffers.
   virtual Local array_buffer(std::vector<std::byte> bytes) = 0;
   virtual Local uint8_array(std::vector<std::byte> bytes) = 0;
-  /// A Uint8Array over memory of ours, which must outlive the realm.
-  virtual Local uint8_array_over(std::span<std::uint8_t> memory) = 0;
   /// A function for JavaScript to call. `callback` lives until JavaScript has lost its last reference to the function.
   virtual Local function(std::string_view name, int length, NativeFunction callback) = 0;
+  /// The same for the runtime's own functions: it lives as long as the realm, and may be part of a snapshot. There it is
+  /// known by the order in which it was made, so a realm from a snapshot must be given the same functions in that order.
+  virtual Local builtin_function(std::string_view name, int length, NativeFunction callback) = 0;
   virtual Local error(ErrorClass error_class, std::string_view message) = 0;
 
   // Looking at values. None of these runs JavaScript.
@@ -244,7 +245,8 @@ class Realm {
   };
   /// `Completion::thrown` with the SyntaxError if the source does not parse.
   virtual Completion compile_module(std::string_view source, std::string_view url, ModuleId& module) = 0;
-  virtual ModuleId synthetic_module(std::string_view url, std::span<const std::string> names, std::span<const Local> values) = 0;
+  virtual ModuleId synthetic_module(std::string_view url, std::span<const std::string> names,
+                                    std::span<const Local> values) = 0;
   virtual std::vector<ModuleRequest> module_requests(ModuleId module) = 0;
   using ModuleResolver = std::function<ModuleId(std::string_view specifier, ModuleId referrer)>;
   /// Links the module and everything it imports; all of it must be compiled.
@@ -280,15 +282,22 @@ class Realm {
 
   // Stopping. Any thread.
   /// Ends all script that is running, whatever lies on the stack between its parts: it runs no further statement, not
-  /// even a `finally`. Holds until `cancel_termination`.
+  /// even a `finally`. A script that has called a `NativeFunction` is over when that returns. Holds until
+  /// `cancel_termination`.
   virtual void terminate() = 0;
   /// Calls `task` on the realm's thread at the next point where running JavaScript can be interrupted.
   virtual void request_interrupt(Task task) = 0;
   // This thread.
-  /// `terminate` for a `NativeFunction`: the script is over when the function returns.
-  virtual void terminate_here() = 0;
   /// Lets script run again. Once no script is on the stack any more.
   virtual void cancel_termination() = 0;
+
+  // Snapshots.
+  /// Turns a realm made by `Engine::make_realm_for_snapshot` into bytes that other realms can start from. `root` is what
+  /// they find by `snapshot_root`. No scope may be open, no other `Persistent` held; afterwards the realm can only be
+  /// destroyed.
+  virtual std::vector<std::byte> take_snapshot(Persistent root) = 0;
+  /// The root of the snapshot that this realm was made from; empty if it was made without one. Can be asked for once.
+  virtual Local snapshot_root() = 0;
 
   // Memory.
   virtual MemoryUsage memory_usage() = 0;
@@ -317,15 +326,22 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string_view name() const = 0;
   virtual std::string version() const = 0;
-  /// The delegate must outlive the realm.
-  virtual Result<std::unique_ptr<Realm>> make_realm(RealmDelegate& delegate, const RealmLimits& limits) = 0;
+  /// The delegate must outlive the realm, and the snapshot all realms. A snapshot that another build of the engine made is
+  /// ignored: whether it was used, `Realm::snapshot_root` tells.
+  virtual Result<std::unique_ptr<Realm>> make_realm(RealmDelegate& delegate, const RealmLimits& limits,
+                                                    std::span<const std::byte> snapshot = {}) = 0;
+  virtual std::unique_ptr<Realm> make_realm_for_snapshot(RealmDelegate& delegate) = 0;
 };
 
 /// V8, as found in libnode.
 std::unique_ptr<Engine> make_v8_engine(const EngineOptions& options = {});
 
-inline Scope::Scope(Realm& realm) : realm_(realm) { realm_.enter(storage_); }
-inline Scope::~Scope() { realm_.leave(storage_); }
+inline Scope::Scope(Realm& realm) : realm_(realm) {
+  realm_.enter(storage_);
+}
+inline Scope::~Scope() {
+  realm_.leave(storage_);
+}
 
 inline Persistent::Persistent(Realm& realm, Local value) : realm_(&realm), cell_(realm.make_cell(value)) {}
 inline Persistent& Persistent::operator=(Persistent&& other) noexcept {
@@ -339,7 +355,9 @@ inline Persistent& Persistent::operator=(Persistent&& other) noexcept {
 inline void Persistent::reset() noexcept {
   if (cell_ != nullptr) realm_->free_cell(std::exchange(cell_, nullptr));
 }
-inline Local Persistent::get() const { return realm_->open_cell(cell_); }
+inline Local Persistent::get() const {
+  return realm_->open_cell(cell_);
+}
 
 inline Local Call::operator[](std::size_t index) const {
   return index < arguments.size() ? arguments[index] : realm.undefined();

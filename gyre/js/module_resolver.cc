@@ -215,7 +215,7 @@ Result<Resolution::Target> Resolution::resolve_url(const std::string& scheme) {
   if (scheme == "npm" || scheme == "jsr") advice = "install the package and import it by its bare name";
   if (scheme.size() == 1) advice = "a path starts with './', '../' or '/'";
   return failure(Errc::unsupported, "ERR_UNSUPPORTED_ESM_URL_SCHEME",
-                 fmt::format("cannot import {}{}: '{}:' URLs are not supported; {}", quoted(specifier_), imported(),
+                 fmt::format("cannot import {}{}: '{}:' URLs are not supported; {}", in_quotes(specifier_), imported(),
                              scheme, advice));
 }
 
@@ -225,7 +225,7 @@ Result<Resolution::Target> Resolution::builtin(std::string_view name) {
     const auto advice = advice_for_node_builtin(name.substr(5), known);
     return failure(Errc::module_not_found, "ERR_UNKNOWN_BUILTIN_MODULE",
                    fmt::format("cannot import {}{}: 'node:' modules belong to Node.js, and Gyre does not have them{}{}",
-                               quoted(specifier_), imported(), advice ? "; " : "", advice.value_or("")));
+                               in_quotes(specifier_), imported(), advice ? "; " : "", advice.value_or("")));
   }
   if (name == "gyre:") return invalid_specifier("a name is missing after 'gyre:'");
   if (known.empty() || std::ranges::find(known, name) != known.end()) {
@@ -233,9 +233,9 @@ Result<Resolution::Target> Resolution::builtin(std::string_view name) {
     target.builtin = name;
     return target;
   }
-  return failure(
-      Errc::module_not_found, "ERR_UNKNOWN_BUILTIN_MODULE",
-      fmt::format("there is no built-in module {}{}; there are {}", quoted(name), imported(), fmt::join(known, ", ")));
+  return failure(Errc::module_not_found, "ERR_UNKNOWN_BUILTIN_MODULE",
+                 fmt::format("there is no built-in module {}{}; there are {}", in_quotes(name), imported(),
+                             fmt::join(known, ", ")));
 }
 
 Result<Resolution::Target> Resolution::package_imports_resolve() {
@@ -270,7 +270,7 @@ Result<Resolution::Target> Resolution::package_resolve(std::string_view specifie
   const std::optional<PackageSpecifier> wanted = parse_package_specifier(specifier);
   if (!wanted) {
     const bool is_mapped = specifier != specifier_;
-    const std::string subject = is_mapped ? fmt::format("its target {}", quoted(specifier)) : std::string("it");
+    const std::string subject = is_mapped ? fmt::format("its target {}", in_quotes(specifier)) : std::string("it");
     const bool is_path = specifier.starts_with('.') || specifier.find('\\') != specifier.npos;
     return invalid_specifier(fmt::format("{} is no package name ('name' or '@scope/name', and a path after it){}",
                                          subject, is_path ? "; paths start with './', '../' or '/'" : ""));
@@ -314,13 +314,13 @@ Result<Resolution::Target> Resolution::package_target(const PackagePointer& pack
   Result<FileLocation> location = resolve_file_reference(text, package->directory);
   if (!location) {
     return invalid_specifier(
-        fmt::format("{} maps it to {}, and {}", shown(package->path()), quoted(text), location.error().message()));
+        fmt::format("{} maps it to {}, and {}", shown(package->path()), in_quotes(text), location.error().message()));
   }
   // Segments were checked before, but the URL parser drops characters that can hide a "..".
   if (!location->path.starts_with(join_path(package->directory, ""))) {
     const auto kind = SelectionProblem::Kind::invalid_target;
     return unusable_target(*package, specifier_.starts_with('#') ? "imports" : "exports", match.key,
-                           {kind, fmt::format("{} leads out of the package", quoted(text))});
+                           {kind, fmt::format("{} leads out of the package", in_quotes(text))});
   }
   return Target{*std::move(location), {}, package, false};
 }
@@ -338,11 +338,12 @@ Result<Resolution::Target> Resolution::package_main_resolve(const PackagePointer
     if (path.find('\0') != path.npos || files_.kind(path) != Kind::file) continue;
     return Target{{std::move(path), {}, false}, {}, package, false};
   }
-  const std::string main = package->main ? fmt::format("its main is {}", quoted(*package->main)) : "it names no main";
+  const std::string main =
+      package->main ? fmt::format("its main is {}", in_quotes(*package->main)) : "it names no main";
   return failure(
       Errc::module_not_found, "ERR_MODULE_NOT_FOUND",
       fmt::format("package {}{} has no file to import: {}, and there is neither \"exports\" nor an index.js in {}",
-                  quoted(name), imported(), main, shown(package->directory)));
+                  in_quotes(name), imported(), main, shown(package->directory)));
 }
 
 // The package `name` in the nearest node_modules that has it. A package without package.json is one, too.
@@ -388,11 +389,11 @@ Result<ResolvedModule> Resolution::finish(const Target& target) {
     case Kind::other:
       return failure(
           Errc::unsupported, "ERR_MODULE_NOT_FOUND",
-          fmt::format("cannot import {}{}: {} is not a regular file", quoted(specifier_), imported(), shown(path)));
+          fmt::format("cannot import {}{}: {} is not a regular file", in_quotes(specifier_), imported(), shown(path)));
     case Kind::forbidden:
       return failure(
           Errc::permission_denied, "ERR_ACCESS_DENIED",
-          fmt::format("cannot import {}{}: no permission to read {}", quoted(specifier_), imported(), shown(path)));
+          fmt::format("cannot import {}{}: no permission to read {}", in_quotes(specifier_), imported(), shown(path)));
   }
   Result<std::string> real = files_.real_path(path);
   if (!real) return missing_file(target);
@@ -409,12 +410,12 @@ Result<ModuleFormat> Resolution::format_of(const std::string& path) {
   const std::string_view foreign = explain_foreign_extension(extension);
   if (!foreign.empty()) {
     return failure(Errc::unsupported, "ERR_UNKNOWN_FILE_EXTENSION",
-                   fmt::format("cannot load {}{}: {}", quoted(path), imported(), foreign));
+                   fmt::format("cannot load {}{}: {}", in_quotes(path), imported(), foreign));
   }
   if (!is_javascript && !is_entry_) {
     return failure(Errc::unsupported, "ERR_UNKNOWN_FILE_EXTENSION",
                    fmt::format("cannot load {}{}: '{}' is not the extension of a module (.js, .mjs or .json)",
-                               quoted(path), imported(), shown(extension)));
+                               in_quotes(path), imported(), shown(extension)));
   }
   Result<PackagePointer> scope = package_scope(std::string(parent_directory(path)));
   if (!scope) return std::unexpected(std::move(scope).error());
@@ -430,20 +431,20 @@ std::unexpected<Error> Resolution::failure(Errc code, std::string_view node_code
 std::unexpected<Error> Resolution::invalid_specifier(std::string_view reason) const {
   return failure(
       Errc::invalid_argument, "ERR_INVALID_MODULE_SPECIFIER",
-      fmt::format("cannot {} {}{}: {}", is_entry_ ? "run" : "import", quoted(specifier_), imported(), reason));
+      fmt::format("cannot {} {}{}: {}", is_entry_ ? "run" : "import", in_quotes(specifier_), imported(), reason));
 }
 
 std::unexpected<Error> Resolution::invalid_package(const PackageJson& package, std::string_view reason) const {
   return failure(Errc::invalid_argument, "ERR_INVALID_PACKAGE_CONFIG",
                  fmt::format("{} is not usable: {} (while resolving {}{})", shown(package.path()), shown(reason),
-                             quoted(specifier_), imported()));
+                             in_quotes(specifier_), imported()));
 }
 
 std::unexpected<Error> Resolution::package_not_found(const PackageSpecifier& wanted, const std::string& directory) {
   if (const auto advice = advice_for_node_builtin(wanted.name, resolver_.options_.builtins)) {
     return failure(Errc::module_not_found, "ERR_UNKNOWN_BUILTIN_MODULE",
                    fmt::format("cannot import {}{}: {} is a module of Node.js, and Gyre does not have it; {}",
-                               quoted(specifier_), imported(), quoted(wanted.name), *advice));
+                               in_quotes(specifier_), imported(), in_quotes(wanted.name), *advice));
   }
   std::string help = is_safe_in_shell(wanted.name) ? fmt::format("install it with 'npm install {}'", wanted.name)
                                                    : "check its spelling";
@@ -455,7 +456,7 @@ std::unexpected<Error> Resolution::package_not_found(const PackageSpecifier& wan
   }
   return failure(Errc::module_not_found, "ERR_MODULE_NOT_FOUND",
                  fmt::format("cannot find package {}{}: there is no node_modules/{} in {} or above it; {}",
-                             quoted(wanted.name), imported(), shown(wanted.name), shown(directory), help));
+                             in_quotes(wanted.name), imported(), shown(wanted.name), shown(directory), help));
 }
 
 std::string Resolution::conditions_clause(const PackageTarget& target) const {
@@ -474,14 +475,14 @@ std::unexpected<Error> Resolution::not_exported(const PackageJson& package, cons
   const PackageTarget& exports = *package.exports;
   std::string why;
   if (match != nullptr && outcome == Selection::Kind::closed) {
-    why = fmt::format("maps {} to null", quoted(match->key));
+    why = fmt::format("maps {} to null", in_quotes(match->key));
   } else if (match != nullptr) {
     why = conditions_clause(*match->target);
   } else {
     std::vector<std::string> keys;
     const bool has_subpaths = !exports.keys.empty() && exports.keys.front().starts_with('.');
     if (has_subpaths) {
-      for (const std::string& key : exports.keys | std::views::take(kListed)) keys.push_back(quoted(key));
+      for (const std::string& key : exports.keys | std::views::take(kListed)) keys.push_back(in_quotes(key));
     } else if (exports.kind != PackageTarget::Kind::other && exports.kind != PackageTarget::Kind::object) {
       keys.emplace_back("'.'");
     } else if (!exports.keys.empty()) {
@@ -499,8 +500,8 @@ std::unexpected<Error> Resolution::not_exported(const PackageJson& package, cons
     }
   }
   return failure(Errc::module_not_found, "ERR_PACKAGE_PATH_NOT_EXPORTED",
-                 fmt::format("package {} does not export {}{}: {} {}", quoted(wanted.name), quoted(wanted.subpath),
-                             imported(), shown(package.path()), why));
+                 fmt::format("package {} does not export {}{}: {} {}", in_quotes(wanted.name),
+                             in_quotes(wanted.subpath), imported(), shown(package.path()), why));
 }
 
 std::unexpected<Error> Resolution::not_imported(const PackageJson* package, const PackageMatch* match,
@@ -512,7 +513,7 @@ std::unexpected<Error> Resolution::not_imported(const PackageJson* package, cons
     why = fmt::format("{} has no \"imports\"", shown(package->path()));
   } else if (match == nullptr) {
     std::vector<std::string> keys;
-    for (const std::string& key : package->imports->keys | std::views::take(12)) keys.push_back(quoted(key));
+    for (const std::string& key : package->imports->keys | std::views::take(12)) keys.push_back(in_quotes(key));
     why = fmt::format("the \"imports\" of {} define {}", shown(package->path()),
                       keys.empty() ? std::string("nothing") : fmt::format("only {}", fmt::join(keys, ", ")));
   } else if (outcome == Selection::Kind::closed) {
@@ -521,12 +522,12 @@ std::unexpected<Error> Resolution::not_imported(const PackageJson* package, cons
     why = fmt::format("{} {}", shown(package->path()), conditions_clause(*match->target));
   }
   return failure(Errc::module_not_found, "ERR_PACKAGE_IMPORT_NOT_DEFINED",
-                 fmt::format("cannot import {}{}: {}", quoted(specifier_), imported(), why));
+                 fmt::format("cannot import {}{}: {}", in_quotes(specifier_), imported(), why));
 }
 
 std::unexpected<Error> Resolution::unusable_target(const PackageJson& package, std::string_view field,
                                                    std::string_view key, const SelectionProblem& problem) const {
-  const std::string where = fmt::format("the \"{}\" of {} at {}", field, shown(package.path()), quoted(key));
+  const std::string where = fmt::format("the \"{}\" of {} at {}", field, shown(package.path()), in_quotes(key));
   switch (problem.kind) {
     case SelectionProblem::Kind::invalid_request:
       return invalid_specifier(fmt::format("{} ({})", problem.reason, shown(package.path())));
@@ -535,9 +536,9 @@ std::unexpected<Error> Resolution::unusable_target(const PackageJson& package, s
     case SelectionProblem::Kind::invalid_target:
       break;
   }
-  return failure(
-      Errc::module_not_found, "ERR_INVALID_PACKAGE_TARGET",
-      fmt::format("cannot import {}{}: {} is wrong: {}", quoted(specifier_), imported(), where, shown(problem.reason)));
+  return failure(Errc::module_not_found, "ERR_INVALID_PACKAGE_TARGET",
+                 fmt::format("cannot import {}{}: {} is wrong: {}", in_quotes(specifier_), imported(), where,
+                             shown(problem.reason)));
 }
 
 // "; did you mean ...?" for the first ending with which the file exists, or nothing.
@@ -551,7 +552,7 @@ std::string Resolution::suggestion(const Target& target, std::span<const std::st
       while (spelling.ends_with('/')) spelling.pop_back();
       spelling += ending;
     }
-    return fmt::format("; did you mean {}?", quoted(spelling));
+    return fmt::format("; did you mean {}?", in_quotes(spelling));
   }
   return {};
 }
@@ -563,10 +564,10 @@ std::unexpected<Error> Resolution::missing_file(const Target& target) {
   const std::string_view extension = extension_of(path);
   if (help.empty() && (extension == ".js" || extension == ".mjs")) {
     const std::string source = path.substr(0, path.size() - extension.size()) + (extension == ".js" ? ".ts" : ".mts");
-    if (files_.kind(source) == Kind::file) help = fmt::format("; compile {} first", quoted(source));
+    if (files_.kind(source) == Kind::file) help = fmt::format("; compile {} first", in_quotes(source));
   }
-  std::string what = fmt::format("cannot find module {}{}: ", quoted(specifier_), imported());
-  if (is_entry_) what = fmt::format("cannot run {}: ", quoted(specifier_));
+  std::string what = fmt::format("cannot find module {}{}: ", in_quotes(specifier_), imported());
+  if (is_entry_) what = fmt::format("cannot run {}: ", in_quotes(specifier_));
   if (target.package) what += fmt::format("{} maps it there, but ", shown(target.package->path()));
   return failure(
       Errc::module_not_found, "ERR_MODULE_NOT_FOUND",
@@ -575,8 +576,8 @@ std::unexpected<Error> Resolution::missing_file(const Target& target) {
 
 std::unexpected<Error> Resolution::directory_import(const Target& target) {
   constexpr auto kEndings = std::to_array<std::string_view>({"/index.js", "/index.mjs", ".js", ".mjs"});
-  const std::string what = is_entry_ ? fmt::format("cannot run {}", quoted(specifier_))
-                                     : fmt::format("cannot import {}{}", quoted(specifier_), imported());
+  const std::string what = is_entry_ ? fmt::format("cannot run {}", in_quotes(specifier_))
+                                     : fmt::format("cannot import {}{}", in_quotes(specifier_), imported());
   return failure(Errc::unsupported, "ERR_UNSUPPORTED_DIR_IMPORT",
                  fmt::format("{}: {} is a directory, and a module is a file{}", what, shown(target.location.path),
                              suggestion(target, kEndings)));

@@ -742,8 +742,7 @@ TEST_F(ModuleResolverTest, ImportsBelongToTheNearestPackageOnly) {
   EXPECT_THAT(path_of("#a", "/app/node_modules/x.mjs"), HasSubstr("there is none")) << "node_modules ends a package";
 }
 
-// --- Malformed and hostile package.json
-// --------------------------------------------------------------------------------
+// --- Malformed and hostile package.json ---
 
 TEST_F(ModuleResolverTest, AMalformedPackageJsonIsNamedWithThePlace) {
   std::string deep;
@@ -809,8 +808,7 @@ TEST_F(ModuleResolverTest, ABrokenPackageOfTheImporterIsReported) {
   EXPECT_EQ(path_of("./a.mjs"), "/app/a.mjs") << "nobody needs to know its package";
 }
 
-// --- Caching
-// -----------------------------------------------------------------------------------------------------------
+// --- Caching ---
 
 TEST_F(ModuleResolverTest, PackageJsonIsRememberedUntilInvalidated) {
   add_package("p", R"({"exports":"./a.mjs"})");
@@ -830,8 +828,7 @@ TEST_F(ModuleResolverTest, PackageJsonIsRememberedUntilInvalidated) {
   EXPECT_EQ(path_of("p"), "/app/node_modules/p/a.mjs");
 }
 
-// --- The entry
-// -----------------------------------------------------------------------------------------------------------
+// --- The entry ---
 
 TEST_F(ModuleResolverTest, TheEntryIsAPathNotASpecifier) {
   add("/main.js");
@@ -876,8 +873,7 @@ TEST_F(ModuleResolverTest, EntryErrorsSpeakOfTheCommandLine) {
   }
 }
 
-// --- On a real file system
-// -----------------------------------------------------------------------------------------------
+// --- On a real file system ---
 
 class ModuleResolverOnDiskTest : public testing::Test {
  protected:

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -26,12 +27,12 @@ enum class FileAccess : std::uint8_t { none, read, read_write };
 
 /// Why a runtime runs no more JavaScript.
 enum class RuntimeEnd : std::uint8_t {
-  running,          ///< It has not ended.
-  finished,         ///< Its loop had nothing left to do, or was shut down.
-  exit,             ///< The script called process.exit.
-  uncaught,         ///< An exception or rejection that nobody handled.
-  limit,            ///< A limit was hit; `Runtime::limit_error` says which.
-  stopped,          ///< `Runtime::request_stop` was called.
+  running,   ///< It has not ended.
+  finished,  ///< Its loop had nothing left to do, or was shut down.
+  exit,      ///< The script called process.exit.
+  uncaught,  ///< An exception or rejection that nobody handled.
+  limit,     ///< A limit was hit; `Runtime::limit_error` says which.
+  stopped,   ///< `Runtime::request_stop` was called.
 };
 
 struct RuntimeOptions {
@@ -48,12 +49,17 @@ struct RuntimeOptions {
   UniqueFunction<void(const ErrorReport&)> on_uncaught = {};
   /// Called once when the runtime ends, with the exit code, on the loop's thread.
   UniqueFunction<void(RuntimeEnd, int)> on_end = {};
+  // What these callbacks throw is dropped: they tell the host, and must not change what the script sees.
+
   /// The longest that one operation (a timer's callback, a call from the host, the main script), with the microtasks it
   /// leaves, may take. Zero: no limit. An operation over it is stopped, and the runtime ends.
   Duration task_timeout = Duration::zero();
-  /// Limits of the JavaScript heap and of ArrayBuffer memory in bytes; 0: the engine's own.
+  /// Limits of the JavaScript heap (at least 8 MiB) and of ArrayBuffer memory in bytes; 0: the engine's own.
   std::size_t heap_limit = 0;
   std::size_t array_buffer_limit = 0;
+  /// Start from the snapshot with the built-ins loaded that was made when the library was built; without it, every
+  /// runtime runs them anew, several times as slow. A snapshot that does not fit the engine is never used.
+  bool use_snapshot = true;
   /// Whether eval and new Function work.
   bool allow_eval = true;
 };
@@ -62,7 +68,8 @@ struct RuntimeOptions {
 /// loop it was made for. Many runtimes may share a loop; they see nothing of each other.
 ///
 /// Belongs to the loop's thread, and must be destroyed before the loop and the engine. Destroying it drops what the
-/// script still had pending.
+/// script still had pending. It may be destroyed in a function that its own script has called, or in one of its
+/// callbacks: the script then stops when that returns.
 ///
 /// ```
 /// gyre::Loop loop({.auto_exit = true});
@@ -74,7 +81,7 @@ struct RuntimeOptions {
 /// ```
 class Runtime {
  public:
-  /// Throws `std::logic_error` if the loop has ended.
+  /// Throws `std::logic_error` if the loop has ended, `std::invalid_argument` for options out of range.
   Runtime(Loop& loop, Engine& engine, RuntimeOptions options = {});
   ~Runtime();
   Runtime(const Runtime&) = delete;
@@ -91,7 +98,9 @@ class Runtime {
   Result<void> run_code(std::string_view code, std::string_view name, std::string_view directory);
 
   /// Defines a global. Callables become functions: their arguments and result are converted (convert.h), wrong types
-  /// throw a TypeError that names the argument, and a failed `Result` or C++ exception throws an Error.
+  /// throw a TypeError that names the argument, and a failed `Result` or C++ exception throws an Error (with the
+  /// context of the `Error` as properties). A callable lives until the script has lost its last reference to the
+  /// function.
   template <typename T>
   void set(std::string_view name, T&& value);
   /// A global's value.
@@ -103,8 +112,8 @@ class Runtime {
   template <typename T>
   Value make(T&& value);
 
-  /// Ends the runtime from any thread, with `exit_code`: a script that is running is stopped where it is, and nothing of
-  /// it runs any more. Returns at once. The runtime must not be destroyed meanwhile.
+  /// Ends the runtime from any thread, with `exit_code`: a script that is running is stopped where it is, and nothing
+  /// of it runs any more. Returns at once. The runtime must not be destroyed meanwhile.
   void request_stop(int exit_code);
 
   RuntimeEnd end() const;
@@ -128,11 +137,13 @@ class Runtime {
 
 namespace internal {
 
-/// Calls a JavaScript function of `core`, then runs the checkpoint.
-Result<Value> call_value(const std::shared_ptr<RuntimeCore>& core, const Value& function,
-                         UniqueFunction<std::vector<Local>(Realm&)> arguments);
+/// A JavaScript Error with the message of `error`, and its context as properties.
+Local make_error(Realm& realm, const Error& error);
+/// Calls a JavaScript function as an operation of its runtime.
 Result<Value> call_value(const Value& function, UniqueFunction<std::vector<Local>(Realm&)> arguments);
-/// Runs `read` in a scope of the value's runtime. Errors: `terminated` after the runtime's end.
+/// Runs `look`, which runs no script, in a scope of the value's runtime. Errors: `terminated` if that is gone.
+Result<void> look_at(const Value& value, UniqueFunction<void(Realm&, Local)> look);
+/// The same as an operation of the runtime: `read` may run script. Errors: as `Runtime::eval` after the runtime's end.
 Result<void> read_value(const Value& value, UniqueFunction<void(Realm&, Local)> read);
 
 template <typename T>
@@ -146,7 +157,10 @@ UniqueFunction<std::vector<Local>(Realm&)> to_locals(const Args&... args) {
 }
 
 template <typename T>
-struct CallableTraits : CallableTraits<decltype(&T::operator())> {};
+struct CallableTraits {};
+template <typename T>
+  requires requires { &T::operator(); }
+struct CallableTraits<T> : CallableTraits<decltype(&T::operator())> {};
 template <typename R, typename... Args>
 struct CallableTraits<R (*)(Args...)> {
   using Result = R;
@@ -174,7 +188,7 @@ void give_back(Call& call, Returned&& returned) {
   using Plain = std::remove_cvref_t<Returned>;
   if constexpr (kIsResult<Plain>) {
     if (!returned) {
-      call.thrown = call.realm.error(ErrorClass::error, returned.error().to_string());
+      call.thrown = make_error(call.realm, returned.error());
     } else if constexpr (!std::is_void_v<typename Plain::value_type>) {
       call.result = to_local(call.realm, *std::forward<Returned>(returned));
     }
@@ -192,8 +206,8 @@ NativeFunction wrap(std::string name, Callable callable) {
       std::tuple<Result<std::tuple_element_t<I, Arguments>>...> converted{
           Convert<std::tuple_element_t<I, Arguments>>::from_js(call.realm, call[I])...};
       const Error* failed = nullptr;
-      std::size_t position = 0;
-      const auto check = [&](std::size_t index, const auto& argument) {
+      [[maybe_unused]] std::size_t position = 0;
+      [[maybe_unused]] const auto check = [&](std::size_t index, const auto& argument) {
         if (!argument && failed == nullptr) {
           failed = &argument.error();
           position = index + 1;
@@ -247,13 +261,12 @@ Result<Value> Value::call(const Args&... args) const {
 
 template <typename T>
 Result<T> Value::as() const {
-  Result<T> result = fail(Errc::terminated, "the value's runtime has ended");
-  if (auto read = internal::read_value(
-          *this, [&result](Realm& realm, Local value) { result = Convert<T>::from_js(realm, value); });
-      !read) {
-    return std::unexpected(read.error());
-  }
-  return result;
+  std::optional<Result<T>> result;
+  const auto convert = [&result](Realm& realm, Local value) { result.emplace(Convert<T>::from_js(realm, value)); };
+  const auto read =
+      internal::kRunsNoScript<T> ? internal::look_at(*this, convert) : internal::read_value(*this, convert);
+  if (!read) return std::unexpected(read.error());
+  return *std::move(result);
 }
 
 }  // namespace gyre::js

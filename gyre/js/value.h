@@ -33,7 +33,8 @@ class Value {
   bool is_function() const { return type() == ValueType::function; }
 
   /// The value as a C++ type (see convert.h); `wrong_type` if it is something else. No JavaScript conversion takes
-  /// place: the string "1" is not a number.
+  /// place: the string "1" is not a number. Reading an object or an array may run its getters, and so needs a runtime
+  /// that has not ended; numbers, strings and bytes can be read until it is destroyed.
   template <typename T>
   Result<T> as() const;
 
@@ -46,8 +47,9 @@ class Value {
   /// The value as console.log would print it.
   std::string to_string() const;
 
-  /// The value in the innermost scope, for code that works on the engine seam directly.
-  Local local() const;
+  /// The value in the innermost scope, for code that works on the engine seam directly. Throws `std::logic_error` if it
+  /// comes from another realm.
+  Local local(Realm& realm) const;
   /// For the library's own use.
   const std::shared_ptr<internal::RuntimeCore>& core() const;
 

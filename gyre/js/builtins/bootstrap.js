@@ -19,6 +19,7 @@ const {
   Performance, PerformanceEntry, PerformanceMark, PerformanceMeasure, performance,
 } = require('performance');
 const { installPolyfills } = require('polyfills');
+const { storedExitCode } = require('exit_code');
 const { emitBeforeExit, emitExit, fillProcess, installProcess, process } = require('process');
 const { connectRejections, processRejections, terminateRejections } = require('rejections');
 const { connectTicks, enqueueTick, processTicks, queueMicrotask, terminateTicks } = require('ticks');
@@ -94,6 +95,6 @@ fillProcess();
 installGlobals();
 
 exports.hooks = {
-  processTimers, processImmediates, processTicks, processRejections, reportUncaught, emitBeforeExit, emitExit, terminalCleanup,
-  fillProcess,
+  processTimers, processImmediates, processTicks, processRejections, reportUncaught, emitBeforeExit, emitExit, storedExitCode,
+  terminalCleanup, fillProcess,
 };

@@ -34,7 +34,7 @@ const copyMembers = (source, prefix, wrap) => {
   }
 };
 
-for (const name of ['JSON', 'Math', 'Reflect', 'Atomics']) {
+for (const name of ['JSON', 'Math', 'Reflect']) {
   copyMembers(globalThis[name], name, (f) => f);
 }
 

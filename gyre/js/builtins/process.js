@@ -78,9 +78,11 @@ function emitBeforeExit() {
   }
 }
 
-/// The natural end. Returns the exit code, which listeners, and the microtasks they queue, may still change.
-function emitExit() {
+/// The natural end; `fallback` is the exit code if the script has set none. Returns the exit code, which listeners, and
+/// the microtasks they queue, may still change.
+function emitExit(fallback) {
   exitingProperty.set(true);
+  if (fallback !== 0 && storedExitCode() === undefined) exitCodeProperty.set(fallback);
   try {
     process.emit('exit', storedExitCode() || 0);
   } catch (error) {

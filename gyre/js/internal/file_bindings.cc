@@ -1,13 +1,15 @@
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gyre/js/internal/file_url.h>
+#include <gyre/js/internal/quoted.h>
 #include <gyre/js/internal/runtime_core.h>
 
 // The work behind "gyre:fs": on the loop's off-load pool, results back as promises.
@@ -47,19 +49,28 @@ class File {
   int fd_;
 };
 
-Result<Bytes> read_file(const std::string& path, const std::stop_token& stop) {
+// As much as Node.js reads at once. Files such as /dev/zero have no end.
+constexpr std::size_t kMaxFileBytes = std::size_t{2} << 30;
+
+Result<Bytes> read_file(const std::string& path, std::size_t max_bytes, const std::stop_token& stop) {
   const File file(path, O_RDONLY);
   if (file.fd() < 0) return std::unexpected(file_error(errno, "open", path));
   struct stat status{};
   if (fstat(file.fd(), &status) != 0) return std::unexpected(file_error(errno, "stat", path));
   if (S_ISDIR(status.st_mode)) return std::unexpected(file_error(EISDIR, "read", path));
   // The size is a hint: files in /proc say 0, others may grow meanwhile.
-  Bytes bytes(static_cast<std::size_t>(status.st_size) + 1);
+  Bytes bytes(std::min(static_cast<std::size_t>(status.st_size), max_bytes) + 1);
   std::size_t filled = 0;
   for (;;) {
+    if (filled > max_bytes) {
+      return std::unexpected(Error(Errc::limit_exceeded, fmt::format("'{}' has more than {} bytes", path, max_bytes))
+                                 .with("code", "ERR_FS_FILE_TOO_LARGE")
+                                 .with("path", path));
+    }
     if (stop.stop_requested()) return fail(Errc::cancelled, "the loop was closed while '{}' was read", path);
     if (filled == bytes.size()) bytes.resize(bytes.size() * 2 + 4096);
-    const ssize_t count = ::read(file.fd(), bytes.data() + filled, std::min<std::size_t>(bytes.size() - filled, 1 << 20));
+    const ssize_t count =
+        ::read(file.fd(), bytes.data() + filled, std::min<std::size_t>(bytes.size() - filled, 1 << 20));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return std::unexpected(file_error(errno, "read", path));
     if (count == 0) break;
@@ -115,19 +126,21 @@ template <typename Work, typename ToValue>
 void settle_later(RuntimeCore& core, Call& call, Work work, ToValue to_value) {
   const auto [promise, resolver] = call.realm.deferred();
   call.result = promise;
-  auto kept = std::make_shared<Persistent>(call.realm, resolver);
-  auto weak = core.weak_from_this();
-  auto submitted =
-      core.loop.offload(std::move(work), [weak, kept, to_value = std::move(to_value)](auto outcome) mutable {
-        const auto alive = weak.lock();
-        if (alive == nullptr || alive->realm == nullptr || alive->end != RuntimeEnd::running) return;
-        const RuntimeCore::Entry entry(*alive);
-        if (outcome) {
-          alive->realm->resolve(kept->get(), to_value(*alive->realm, std::move(outcome)));
+  auto submitted = core.loop.offload(
+      std::move(work), [held = core.make_value(resolver), to_value = std::move(to_value)](auto outcome) mutable {
+        RuntimeCore& owner = *held.core();
+        if (!owner.usable()) return;
+        const RuntimeCore::Entry entry(owner);
+        Realm& realm = *owner.realm;
+        const Local value = outcome ? to_value(realm, std::move(outcome)) : Local();
+        if (!value.is_empty()) {
+          realm.resolve(held.local(realm), value);
+        } else if (outcome) {
+          realm.reject(held.local(realm),
+                       realm.error(ErrorClass::range_error, "the file is larger than the script may hold"));
         } else {
-          alive->realm->reject(kept->get(), alive->make_error(outcome.error()));
+          realm.reject(held.local(realm), owner.make_error(outcome.error()));
         }
-        kept->reset();
       });
   if (!submitted) core.realm->reject(resolver, core.make_error(submitted.error()));
 }
@@ -136,46 +149,17 @@ void settle_later(RuntimeCore& core, Call& call, Work work, ToValue to_value) {
 std::optional<std::string> checked_path(RuntimeCore& core, Call& call, FileAccess needed) {
   if (core.options.file_access < needed) {
     const bool writing = needed == FileAccess::read_write;
-    call.thrown = core.make_error(
-        Error(Errc::permission_denied, fmt::format("EACCES: the host does not let this script {} files "
-                                                   "(RuntimeOptions::file_access)",
-                                                   writing ? "write" : "read"))
-            .with("code", "EACCES"));
+    call.thrown =
+        core.make_error(Error(Errc::permission_denied, fmt::format("EACCES: the host does not let this script {} files "
+                                                                   "(RuntimeOptions::file_access)",
+                                                                   writing ? "write" : "read"))
+                            .with("code", "EACCES"));
     return std::nullopt;
   }
   std::string path = call.realm.to_utf8(call[0]);
   if (path.find('\0') != std::string::npos) {
     call.thrown = call.realm.error(ErrorClass::type_error, "a path must not contain null bytes");
     return std::nullopt;
-  }
-  return path;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-// The path of a file: URL; empty if it is none of this machine, or holds an encoded slash.
-std::optional<std::string> file_url_to_path(std::string_view url) {
-  constexpr std::string_view kScheme = "file://";
-  if (!url.starts_with(kScheme)) return std::nullopt;
-  url.remove_prefix(kScheme.size());
-  if (url.starts_with("localhost/")) url.remove_prefix(std::string_view("localhost").size());
-  url = url.substr(0, url.find_first_of("?#"));
-  if (!url.starts_with('/')) return std::nullopt;
-  std::string path;
-  for (std::size_t i = 0; i < url.size(); ++i) {
-    if (url[i] != '%') {
-      path += url[i];
-      continue;
-    }
-    const int high = i + 2 < url.size() ? hex_digit(url[i + 1]) : -1;
-    const int low = i + 2 < url.size() ? hex_digit(url[i + 2]) : -1;
-    if (high < 0 || low < 0 || (high == 2 && low == 15)) return std::nullopt;
-    path += static_cast<char>(high * 16 + low);
-    i += 2;
   }
   return path;
 }
@@ -188,10 +172,12 @@ void add_file_bindings(RuntimeCore& core, Local native) {
   realm.set(native, "fs", files);
 
   define_function(core, native, "fileUrlToPath", [](Call& call) {
-    if (const auto path = file_url_to_path(call.realm.to_utf8(call[0]))) {
-      call.result = call.realm.string(*path);
+    const std::string url = call.realm.to_utf8(call[0]);
+    if (const auto location = parse_file_url(url)) {
+      call.result = call.realm.string(location->path);
     } else {
-      call.thrown = call.realm.error(ErrorClass::type_error, "not a file: URL of this machine: " + call.realm.to_utf8(call[0]));
+      call.thrown = call.realm.error(ErrorClass::type_error,
+                                     fmt::format("cannot use {}: {}", in_quotes(url), location.error().message()));
     }
   });
 
@@ -199,8 +185,10 @@ void add_file_bindings(RuntimeCore& core, Local native) {
     const auto path = checked_path(core, call, FileAccess::read);
     if (!path) return;
     const bool as_text = call.realm.to_boolean(call[1]);
+    const std::size_t budget = core.options.array_buffer_limit;
+    const std::size_t max_bytes = budget == 0 ? kMaxFileBytes : std::min(budget, kMaxFileBytes);
     settle_later(
-        core, call, [path = *path](const std::stop_token& stop) { return read_file(path, stop); },
+        core, call, [path = *path, max_bytes](const std::stop_token& stop) { return read_file(path, max_bytes, stop); },
         [as_text](Realm& to, Result<Bytes> bytes) {
           if (!as_text) return to.uint8_array(std::move(*bytes));
           return to.string({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
@@ -222,7 +210,9 @@ void add_file_bindings(RuntimeCore& core, Local native) {
     const bool append = call.realm.to_boolean(call[2]);
     settle_later(
         core, call,
-        [path = *path, bytes = std::move(bytes), append](const std::stop_token&) { return write_file(path, bytes, append); },
+        [path = *path, bytes = std::move(bytes), append](const std::stop_token&) {
+          return write_file(path, bytes, append);
+        },
         [](Realm& to, Result<void>) { return to.undefined(); });
   });
 

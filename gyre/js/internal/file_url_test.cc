@@ -92,8 +92,8 @@ TEST(Utf8, DecodesCodePoints) {
 }
 
 TEST(Quoted, EscapesWhatIsNotPrintable) {
-  EXPECT_EQ(quoted("a\u00E9"), "'a\u00E9'");
-  EXPECT_EQ(quoted("\n\x7F\xFF"), "'\\x0A\\x7F\\xFF'");
+  EXPECT_EQ(in_quotes("a\u00E9"), "'a\u00E9'");
+  EXPECT_EQ(in_quotes("\n\x7F\xFF"), "'\\x0A\\x7F\\xFF'");
   EXPECT_EQ(shown(std::string(1000, 'x')), std::string(200, 'x') + "...(600 bytes)..." + std::string(200, 'x'));
   EXPECT_EQ(shown(std::string(400, 'x')), std::string(400, 'x'));
   EXPECT_LT(shown(std::string(1'000'000, '\x80')).size(), 2000u);

@@ -36,8 +36,6 @@ Local strings(Realm& realm, std::span<const std::string> texts) {
 }
 
 void bind_queues(RuntimeCore& core, Local native) {
-  Realm& realm = *core.realm;
-  realm.set(native, "flags", realm.uint8_array_over(core.flags));
   define_function(core, native, "loopTime", [&core](Call& call) { call.result = call.realm.number(core.refresh_loop_time()); });
   define_function(core, native, "refreshLoopTime", [&core](Call& call) { call.result = call.realm.number(core.refresh_loop_time()); });
   define_function(core, native, "armTimer", [&core](Call& call) { core.arm_timer(call.realm.to_number(call[0])); });

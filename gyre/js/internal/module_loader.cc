@@ -21,9 +21,13 @@ ModuleLoader::ModuleLoader(RuntimeCore& core)
                                                 .max_package_json_bytes = 4 * 1024 * 1024,
                                                 .max_specifier_bytes = 16 * 1024}) {}
 
-Completion ModuleLoader::failed(const Error& error) { return {Completion::Kind::thrown, core_.make_error(error)}; }
+Completion ModuleLoader::failed(const Error& error) {
+  return {Completion::Kind::thrown, core_.make_error(error)};
+}
 
-Result<std::string> ModuleLoader::read(const ResolvedModule& module) { return files_.read(module.path, kMaxSourceBytes); }
+Result<std::string> ModuleLoader::read(const ResolvedModule& module) {
+  return files_.read(module.path, kMaxSourceBytes);
+}
 
 Completion ModuleLoader::load(std::string_view specifier, std::string_view referrer, ModuleId& module) {
   const auto resolved = resolver_.resolve(specifier, referrer);
@@ -37,17 +41,21 @@ Completion ModuleLoader::load(const ResolvedModule& resolved, ModuleId& module) 
 }
 
 Completion ModuleLoader::load_source(std::string_view source, std::string_view url, ModuleId& module) {
-  if (const Completion compiled = core_.realm->compile_module(source, url, module); !compiled.is_value()) return compiled;
+  if (const Completion compiled = core_.realm->compile_module(source, url, module); !compiled.is_value())
+    return compiled;
   by_url_.emplace(url, module);
   return link(module);
 }
 
 Completion ModuleLoader::link(ModuleId module) {
-  if (const Completion loaded = load_imports(module); !loaded.is_value()) return loaded;
-  return core_.realm->link_module(module, [this](std::string_view specifier, ModuleId referrer) {
+  std::unordered_set<ModuleId> reached;
+  if (const Completion loaded = load_imports(module, reached); !loaded.is_value()) return loaded;
+  const Completion linked = core_.realm->link_module(module, [this](std::string_view specifier, ModuleId referrer) {
     const auto found = imports_.find(import_key(referrer, specifier));
     return found == imports_.end() ? ModuleId{0} : found->second;
   });
+  if (linked.is_value()) linked_.merge(reached);
+  return linked;
 }
 
 Completion ModuleLoader::compile(const ResolvedModule& resolved, ModuleId& module) {
@@ -57,8 +65,12 @@ Completion ModuleLoader::compile(const ResolvedModule& resolved, ModuleId& modul
   }
   Completion compiled;
   switch (resolved.format) {
-    case ModuleFormat::builtin: compiled = compile_builtin(resolved, module); break;
-    case ModuleFormat::json: compiled = compile_json(resolved, module); break;
+    case ModuleFormat::builtin:
+      compiled = compile_builtin(resolved, module);
+      break;
+    case ModuleFormat::json:
+      compiled = compile_json(resolved, module);
+      break;
     case ModuleFormat::module:
     case ModuleFormat::detect: {
       const auto source = read(resolved);
@@ -75,7 +87,9 @@ Completion ModuleLoader::compile_json(const ResolvedModule& resolved, ModuleId& 
   Realm& realm = *core_.realm;
   const auto text = read(resolved);
   if (!text) return failed(text.error());
-  const Completion parse = realm.get(core_.require_builtin("primordials"), "JSONParse");
+  const Completion primordials = core_.require_builtin("primordials");
+  if (!primordials.is_value()) return primordials;
+  const Completion parse = realm.get(primordials.value, "JSONParse");
   const Local source = realm.string(*text);
   const Completion value = realm.call(parse.value, realm.undefined(), std::span(&source, 1));
   if (value.is_thrown()) {
@@ -91,7 +105,9 @@ Completion ModuleLoader::compile_json(const ResolvedModule& resolved, ModuleId& 
 // A built-in's exports become named exports; the object itself is the default export.
 Completion ModuleLoader::compile_builtin(const ResolvedModule& resolved, ModuleId& module) {
   Realm& realm = *core_.realm;
-  const Local exports = core_.require_builtin(std::string_view(resolved.url).substr(std::string_view("gyre:").size()));
+  const Completion required = core_.require_builtin(resolved.url.substr(std::string_view("gyre:").size()));
+  if (!required.is_value()) return required;
+  const Local exports = required.value;
   std::vector<std::string> names{"default"};
   std::vector<Local> values{exports};
   const Completion keys = realm.own_keys(exports);
@@ -105,56 +121,55 @@ Completion ModuleLoader::compile_builtin(const ResolvedModule& resolved, ModuleI
   return {Completion::Kind::value, realm.undefined()};
 }
 
-// Breadth first, so that deep chains of imports need no stack. Modules that were loaded before come from the table.
-Completion ModuleLoader::load_imports(ModuleId root) {
+// With a list of its own instead of the stack, so that deep chains of imports need none. A module that was compiled
+// before may still lack its imports, when an earlier attempt to load it failed midway; a linked one lacks nothing.
+Completion ModuleLoader::load_imports(ModuleId root, std::unordered_set<ModuleId>& reached) {
   Realm& realm = *core_.realm;
   std::vector<ModuleId> waiting{root};
   while (!waiting.empty()) {
     const ModuleId referrer = waiting.back();
     waiting.pop_back();
+    if (linked_.contains(referrer) || !reached.insert(referrer).second) continue;
     const std::string referrer_url = realm.module_url(referrer);
     for (const auto& request : realm.module_requests(referrer)) {
-      std::string key = import_key(referrer, request.specifier);
-      if (imports_.contains(key)) continue;
-      const auto resolved = resolver_.resolve(request.specifier, referrer_url);
-      if (!resolved) return failed(resolved.error().with("line", request.location.line));
-      ModuleId imported = 0;
-      const bool known = by_url_.contains(resolved->url);
-      if (const Completion compiled = compile(*resolved, imported); !compiled.is_value()) return compiled;
-      imports_.emplace(std::move(key), imported);
-      // A known one may itself still be waiting for its imports, when an earlier attempt to load it failed midway.
-      if (!known || resolved->format != ModuleFormat::builtin) waiting.push_back(imported);
+      ModuleId& imported = imports_[import_key(referrer, request.specifier)];
+      if (imported == 0) {
+        const auto resolved = resolver_.resolve(request.specifier, referrer_url);
+        if (!resolved) return failed(resolved.error().with("line", request.location.line));
+        if (const Completion compiled = compile(*resolved, imported); !compiled.is_value()) return compiled;
+      }
+      waiting.push_back(imported);
     }
   }
   return {Completion::Kind::value, realm.undefined()};
 }
 
+// Not at once: the module that asks may be among those that are asked for, and must be through with its own body first.
 Local ModuleLoader::import(std::string_view specifier, std::string_view referrer) {
   Realm& realm = *core_.realm;
   const auto [promise, resolver] = realm.deferred();
-  ModuleId module = 0;
-  const Completion loaded = load(specifier, referrer, module);
-  if (loaded.is_terminated()) return promise;
-  if (loaded.is_thrown()) {
-    realm.reject(resolver, loaded.value);
-    return promise;
-  }
-  const Completion evaluated = realm.evaluate_module(module);
-  if (evaluated.is_thrown()) realm.reject(resolver, evaluated.value);
-  if (!evaluated.is_value()) return promise;
-  // The namespace may be handed out only after the module's own promise is fulfilled. Kept by handles that JavaScript
-  // closures over native functions hold.
-  auto kept = std::make_shared<Persistent>(realm, resolver);
-  const Local fulfilled = realm.function("", 0, [kept, module](Call& call) {
-    call.realm.resolve(kept->get(), call.realm.module_namespace(module));
-    kept->reset();
-  });
-  const Local rejected = realm.function("", 1, [kept](Call& call) {
-    call.realm.reject(kept->get(), call[0]);
-    kept->reset();
-  });
-  realm.promise_then(evaluated.value, fulfilled, rejected);
+  realm.enqueue_microtask(realm.function("", 0,
+                                         [this, specifier = std::string(specifier), referrer = std::string(referrer),
+                                          held = core_.make_value(resolver)](Call&) {
+                                           ModuleId module = 0;
+                                           const Completion loaded = load(specifier, referrer, module);
+                                           settle_import(module, loaded, held);
+                                         }));
   return promise;
+}
+
+void ModuleLoader::settle_import(ModuleId module, const Completion& loaded, Value resolver) {
+  Realm& realm = *core_.realm;
+  const Completion evaluated = loaded.is_value() ? realm.evaluate_module(module) : loaded;
+  if (evaluated.is_thrown()) realm.reject(resolver.local(realm), evaluated.value);
+  if (!evaluated.is_value()) return;
+  // The namespace may be handed out only when the module's own promise is fulfilled.
+  const Local fulfilled = realm.function("", 0, [resolver, module](Call& call) {
+    call.realm.resolve(resolver.local(call.realm), call.realm.module_namespace(module));
+  });
+  const Local rejected =
+      realm.function("", 1, [resolver](Call& call) { call.realm.reject(resolver.local(call.realm), call[0]); });
+  realm.promise_then(evaluated.value, fulfilled, rejected);
 }
 
 }  // namespace gyre::js::internal

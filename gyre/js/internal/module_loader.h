@@ -3,10 +3,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <gyre/js/engine.h>
 #include <gyre/js/module_file_system.h>
 #include <gyre/js/module_resolver.h>
+#include <gyre/js/value.h>
 
 namespace gyre::js::internal {
 
@@ -22,7 +24,7 @@ class ModuleLoader {
   Completion load(const ResolvedModule& resolved, ModuleId& module);
   /// The same for source text that is at hand.
   Completion load_source(std::string_view source, std::string_view url, ModuleId& module);
-  /// Loads and evaluates for `import()`: the promise for the namespace.
+  /// Loads and evaluates for `import()`, in a microtask: the promise for the namespace.
   Local import(std::string_view specifier, std::string_view referrer);
 
   ModuleResolver& resolver() { return resolver_; }
@@ -33,8 +35,9 @@ class ModuleLoader {
   Completion compile(const ResolvedModule& resolved, ModuleId& module);
   Completion compile_json(const ResolvedModule& resolved, ModuleId& module);
   Completion compile_builtin(const ResolvedModule& resolved, ModuleId& module);
-  Completion load_imports(ModuleId root);
+  Completion load_imports(ModuleId root, std::unordered_set<ModuleId>& reached);
   Completion link(ModuleId module);
+  void settle_import(ModuleId module, const Completion& loaded, Value resolver);
 
   RuntimeCore& core_;
   RealModuleFileSystem files_;
@@ -42,6 +45,7 @@ class ModuleLoader {
   std::unordered_map<std::string, ModuleId> by_url_;
   // Where each import of a module leads: "referrer id\nspecifier" to module.
   std::unordered_map<std::string, ModuleId> imports_;
+  std::unordered_set<ModuleId> linked_;  // with all that they import
 };
 
 }  // namespace gyre::js::internal

@@ -42,7 +42,7 @@ std::string shown(std::string_view text) {
   return result;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return fmt::format("'{}'", shown(text));
 }
 

@@ -11,6 +11,6 @@ namespace gyre::js::internal {
 std::string shown(std::string_view text);
 
 /// The same in single quotes.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace gyre::js::internal

@@ -26,9 +26,9 @@ struct ValueCell : ListHook {
 
 /// The machinery behind `Runtime`: what connects a realm's queues to the loop, and decides how a runtime ends.
 ///
-/// Every way into JavaScript goes through an `Entry`. The outermost one is an operation (a timer's callback, a call from
-/// the host): it closes with a checkpoint, the watchdog runs during all of it, and in the end what was decided inside
-/// (exit, uncaught exception, limit, the destruction of the `Runtime`) is carried out.
+/// Every way into JavaScript goes through an `Entry`. The outermost one is an operation (a timer's callback, a call
+/// from the host): it closes with a checkpoint, the watchdog runs during all of it, and in the end what was decided
+/// inside (exit, uncaught exception, limit, the destruction of the `Runtime`) is carried out.
 ///
 /// A checkpoint never runs while script is on the stack: script that calls C++ that calls script runs to completion.
 ///
@@ -45,6 +45,8 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   /// Leaves the loop and destroys the realm. While script is on the stack, that is stopped, and the realm goes when the
   /// stack is empty; the host hears of nothing any more.
   void dispose();
+  /// Instead of `start`, in the tool that makes the library's snapshot.
+  std::vector<std::byte> make_snapshot(Engine& engine);
 
   class Entry {
    public:
@@ -60,6 +62,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
    private:
     const std::shared_ptr<RuntimeCore> core_;
     std::optional<Scope> scope_;
+    bool closes_ = false;
     bool watches_ = false;
   };
 
@@ -67,12 +70,14 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Result<Value> eval(std::string_view code, std::string_view name);
   Result<void> run_file(std::string_view path);
   Result<void> run_code(std::string_view code, std::string_view name, std::string_view directory);
-  Result<Value> call(Local function, std::span<const Local> arguments);
   Result<void> check_usable() const;
+  /// Throws `std::logic_error` on a thread that does not own the loop.
+  void check_thread() const;
   /// True as long as script may run.
   bool usable() const noexcept { return realm != nullptr && end == RuntimeEnd::running; }
   void request_stop(int code);
   Value make_value(Local local);
+  Result<Value> to_result(const Completion& completion);
   void add_cell(ValueCell& cell) { cells_.push_back(cell); }
   /// What a host call that did not end normally looks like to the host.
   Error to_error(const Completion& completion);
@@ -131,23 +136,31 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   static constexpr std::size_t kTicksWaiting = 0;
   static constexpr std::size_t kRejectionsWaiting = 1;
   static constexpr std::size_t kSuspended = 2;
-  std::array<std::uint8_t, 8> flags{};
+  std::uint8_t* flags = nullptr;
 
  private:
-  void check_thread() const;
   void load_builtins();
+  Local make_compile_function();
+  Local run_builtins(Local native, Local compile);
+  void connect_builtins(Local root);
+  void tell_host_facts(Local native, Local root);
+  void release_builtins() noexcept;
+  Local must(const Completion& completion);
   Completion call_hook(const Persistent& hook, std::span<const Local> arguments = {});
   void run_timers();
   void run_immediates();
-  void run_main_module(const Completion& evaluated);
-  void run_program(std::string_view source, std::string_view name, const ResolvedModule& resolved);
+  void run_program(std::string_view source, const ResolvedModule& resolved);
+  Completion run_main_module(std::string_view source, const ResolvedModule& resolved);
   void run_checkpoint();
-  bool may_run_checkpoint() const noexcept { return usable() && flags[kSuspended] == 0 && (depth_ == 0 || in_checkpoint_); }
+  bool may_run_checkpoint() const noexcept {
+    return usable() && flags[kSuspended] == 0 && (depth_ == 0 || in_checkpoint_);
+  }
   void decide_end(RuntimeEnd why, int code);
   void carry_out_end();
   void leave_loop();
   void tell_end();
   void destroy_realm();
+  void start_watchdog();
   bool begin_watch();
   void end_watch();
   void on_time_limit(int attempt);
@@ -155,7 +168,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Error with_place(Error error);
 
   std::unique_ptr<Watchdog> watchdog_;
-  Duration spent_{};        // by the current operation, in the pieces of it that are over
+  Duration spent_{};  // by the current operation, in the pieces of it that are over
   bool watching_ = false;
   std::uint64_t piece_ = 0;  // counts what is watched; an interrupt meant for one piece must not hit the next
   std::atomic<std::uint64_t> watched_piece_{0};
@@ -178,6 +191,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Persistent report_uncaught_;
   Persistent emit_before_exit_;
   Persistent emit_exit_;
+  Persistent stored_exit_code_;
   Persistent terminal_cleanup_;
   Persistent inspect_;
   Persistent main_promise_;
@@ -191,7 +205,7 @@ void add_file_bindings(RuntimeCore& core, Local native);
 /// Defines `object.name` as a function; for the files of bindings.
 template <typename Callable>
 void define_function(RuntimeCore& core, Local object, std::string_view name, Callable callable) {
-  core.realm->set(object, name, core.realm->function(name, 0, std::move(callable)));
+  core.realm->set(object, name, core.realm->builtin_function(name, 0, std::move(callable)));
 }
 
 }  // namespace gyre::js::internal

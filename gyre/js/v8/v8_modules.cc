@@ -89,7 +89,8 @@ std::vector<Realm::ModuleRequest> V8Realm::module_requests(ModuleId id) {
 Completion V8Realm::link_module(ModuleId id, const ModuleResolver& resolve) {
   const ModuleResolver* outer = std::exchange(resolver_, &resolve);
   const Completion linked = complete([&]() -> v8::MaybeLocal<v8::Value> {
-    if (modules_[id - 1]->handle.Get(isolate_)->InstantiateModule(context(), &V8Realm::on_resolve).IsNothing()) return {};
+    if (modules_[id - 1]->handle.Get(isolate_)->InstantiateModule(context(), &V8Realm::on_resolve).IsNothing())
+      return {};
     return v8::Undefined(isolate_);
   });
   resolver_ = outer;
@@ -113,9 +114,13 @@ Completion V8Realm::evaluate_module(ModuleId id) {
   return complete([&] { return modules_[id - 1]->handle.Get(isolate_)->Evaluate(context()); });
 }
 
-Local V8Realm::module_namespace(ModuleId id) { return close(modules_[id - 1]->handle.Get(isolate_)->GetModuleNamespace()); }
+Local V8Realm::module_namespace(ModuleId id) {
+  return close(modules_[id - 1]->handle.Get(isolate_)->GetModuleNamespace());
+}
 
-std::string V8Realm::module_url(ModuleId id) { return modules_[id - 1]->url; }
+std::string V8Realm::module_url(ModuleId id) {
+  return modules_[id - 1]->url;
+}
 
 v8::MaybeLocal<v8::Promise> V8Realm::on_import(v8::Local<v8::Context> context, v8::Local<v8::Data>,
                                                v8::Local<v8::Value> resource, v8::Local<v8::String> specifier,

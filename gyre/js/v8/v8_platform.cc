@@ -2,8 +2,9 @@
 #include <string>
 #include <thread>
 
-#include <gyre/js/v8/v8_platform.h>
 #include <libplatform/libplatform.h>
+
+#include <gyre/js/v8/v8_platform.h>
 
 namespace gyre::js {
 namespace {

@@ -4,9 +4,10 @@
 #include <mutex>
 #include <unordered_map>
 
-#include <gyre/js/engine.h>
 #include <v8-platform.h>
 #include <v8.h>
+
+#include <gyre/js/engine.h>
 
 namespace gyre::js {
 

@@ -1,11 +1,12 @@
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
+#include <pthread.h>
+
 #include <gyre/js/v8/v8_realm.h>
+#include <gyre/js/v8/v8_snapshot.h>
 
 namespace gyre::js {
 namespace {
@@ -33,7 +34,7 @@ static_assert(sizeof(Entered) <= Scope::kStorage);
 
 }  // namespace
 
-// --- Memory ------------------------------------------------------------------------------------------------------------
+// --- Memory ---
 
 bool BudgetAllocator::reserve(std::size_t length) noexcept {
   const std::size_t before = used_.fetch_add(length, std::memory_order_relaxed);
@@ -61,24 +62,30 @@ void BudgetAllocator::Free(void* data, std::size_t length) {
   used_.fetch_sub(length, std::memory_order_relaxed);
 }
 
-// --- Life --------------------------------------------------------------------------------------------------------------
+// --- Life ---
 
-V8Realm::V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits& limits)
+// Every C++ address that a snapshot may hold; V8 stores the place in this list instead.
+const std::intptr_t* V8Realm::external_references() {
+  static const std::intptr_t references[] = {reinterpret_cast<std::intptr_t>(&V8Realm::on_call), 0};
+  return references;
+}
+
+V8Realm::V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits& limits, v8::StartupData snapshot,
+                 Purpose purpose)
     : platform_(platform),
       delegate_(delegate),
       allocator_(std::make_shared<BudgetAllocator>(limits.array_buffer_bytes)),
-      isolate_(v8::Isolate::Allocate()) {
+      isolate_(v8::Isolate::Allocate()),
+      snapshot_(snapshot) {
   runner_ = std::make_shared<ForegroundRunner>(isolate_, delegate_);
   platform_.add(isolate_, runner_);
+  initialize(limits, purpose);
 
-  v8::Isolate::CreateParams params;
-  params.array_buffer_allocator_shared = allocator_;
-  if (limits.heap_bytes != 0) params.constraints.ConfigureDefaultsFromHeapSize(0, limits.heap_bytes);
-  v8::Isolate::Initialize(isolate_, params);
   isolate_->SetData(0, this);
   isolate_->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
   isolate_->SetPromiseRejectCallback(&V8Realm::on_rejection);
-  isolate_->AddMessageListener(&V8Realm::on_message);
+  // Listeners are kept in the heap: one in a snapshot would come back beside the new one.
+  if (purpose == Purpose::use) isolate_->AddMessageListener(&V8Realm::on_message);
   isolate_->SetHostImportModuleDynamicallyCallback(&V8Realm::on_import);
   isolate_->SetHostInitializeImportMetaObjectCallback(&V8Realm::on_import_meta);
   isolate_->SetCaptureStackTraceForUncaughtExceptions(false);
@@ -91,8 +98,32 @@ V8Realm::V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits&
   const v8::Local<v8::Context> context = v8::Context::New(isolate_, nullptr, {}, {}, {}, microtasks_.get());
   context->AllowCodeGenerationFromStrings(limits.allow_eval);
   context_.Reset(isolate_, context);
+  if (purpose == Purpose::snapshot) return;
   const v8::Context::Scope context_scope(context);
-  nothing_.Reset(isolate_, v8::Function::New(context, [](const v8::FunctionCallbackInfo<v8::Value>&) {}).ToLocalChecked());
+  // Script, not a native function: only the entry into script looks for a termination.
+  nothing_.Reset(isolate_, open(compile_function("", "gyre:internal/nothing", {}).value).As<v8::Function>());
+}
+
+void V8Realm::initialize(const RealmLimits& limits, Purpose purpose) {
+  if (purpose == Purpose::snapshot) {
+    creator_ = std::make_unique<v8::SnapshotCreator>(isolate_, external_references());
+    return;
+  }
+  v8::Isolate::CreateParams params;
+  params.array_buffer_allocator_shared = allocator_;
+  params.external_references = external_references();
+  if (snapshot_.data != nullptr) params.snapshot_blob = &snapshot_;
+  if (limits.heap_bytes != 0) params.constraints.ConfigureDefaultsFromHeapSize(0, limits.heap_bytes);
+  v8::Isolate::Initialize(isolate_, params);
+}
+
+void V8Realm::release_handles() noexcept {
+  modules_.clear();
+  drop_leftovers();
+  destroy_all(functions_);
+  destroy_all(collected_functions_);
+  nothing_.Reset();
+  context_.Reset();
 }
 
 V8Realm::~V8Realm() {
@@ -100,16 +131,37 @@ V8Realm::~V8Realm() {
   {
     const v8::Isolate::Scope isolate_scope(isolate_);
     const v8::HandleScope handles(isolate_);
-    modules_.clear();
-    drop_leftovers();
-    destroy_all(functions_);
-    destroy_all(collected_functions_);
-    nothing_.Reset();
-    context_.Reset();
+    release_handles();
   }
   microtasks_.reset();
-  isolate_->Dispose();
+  if (creator_) {
+    creator_.reset();  // which disposes of the isolate
+  } else {
+    isolate_->Dispose();
+  }
   platform_.remove(isolate_);
+}
+
+std::vector<std::byte> V8Realm::take_snapshot(Persistent root) {
+  {
+    const v8::HandleScope handles(isolate_);
+    creator_->SetDefaultContext(context());
+    creator_->AddData(context(), open(root.get()));
+    root.reset();
+    release_handles();
+  }
+  // Functions keep the bytecode they have: what ran once need not be compiled again.
+  const v8::StartupData blob = creator_->CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
+  const auto* first = reinterpret_cast<const std::byte*>(blob.data);
+  std::vector<std::byte> sealed = seal_snapshot({first, static_cast<std::size_t>(blob.raw_size)});
+  delete[] blob.data;
+  return sealed;
+}
+
+Local V8Realm::snapshot_root() {
+  v8::Local<v8::Value> root;
+  if (snapshot_.data == nullptr || !context()->GetDataFromSnapshotOnce<v8::Value>(0).ToLocal(&root)) return {};
+  return close(root);
 }
 
 // V8 takes the stack limit from the thread that made the isolate; on another thread it would be some other stack's.
@@ -164,11 +216,17 @@ void V8Realm::on_collected(const v8::WeakCallbackInfo<HostFunction>& info) {
   function.realm->collected_functions_.push_back(function);
 }
 
-void* V8Realm::make_cell(Local value) { return new v8::Global<v8::Value>(isolate_, open(value)); }
-Local V8Realm::open_cell(void* cell) { return close(static_cast<v8::Global<v8::Value>*>(cell)->Get(isolate_)); }
-void V8Realm::free_cell(void* cell) noexcept { delete static_cast<v8::Global<v8::Value>*>(cell); }
+void* V8Realm::make_cell(Local value) {
+  return new v8::Global<v8::Value>(isolate_, open(value));
+}
+Local V8Realm::open_cell(void* cell) {
+  return close(static_cast<v8::Global<v8::Value>*>(cell)->Get(isolate_));
+}
+void V8Realm::free_cell(void* cell) noexcept {
+  delete static_cast<v8::Global<v8::Value>*>(cell);
+}
 
-// --- Running -----------------------------------------------------------------------------------------------------------
+// --- Running ---
 
 v8::ScriptOrigin V8Realm::origin(std::string_view name, bool is_module) {
 #if V8_MAJOR_VERSION < 12
@@ -242,8 +300,8 @@ Completion V8Realm::compile_function(std::string_view body, std::string_view nam
     v8::ScriptCompiler::Source source(text(body), script_origin);
     v8::Local<v8::Function> function;
 #if V8_MAJOR_VERSION < 11
-    const auto compiled = v8::ScriptCompiler::CompileFunctionInContext(context(), &source, names.size(), names.data(), 0,
-                                                                       nullptr);
+    const auto compiled =
+        v8::ScriptCompiler::CompileFunctionInContext(context(), &source, names.size(), names.data(), 0, nullptr);
 #else
     const auto compiled = v8::ScriptCompiler::CompileFunction(context(), &source, names.size(), names.data());
 #endif
@@ -254,8 +312,11 @@ Completion V8Realm::compile_function(std::string_view body, std::string_view nam
 
 void V8Realm::on_call(const v8::FunctionCallbackInfo<v8::Value>& info) {
   constexpr int kInline = 8;
-  auto& function = *static_cast<HostFunction*>(info.Data().As<v8::External>()->Value());
-  V8Realm& realm = *function.realm;
+  V8Realm& realm = of(info.GetIsolate());
+  const v8::Local<v8::Value> data = info.Data();
+  NativeFunction& callback = data->IsInt32()
+                                 ? realm.builtin_functions_[static_cast<std::size_t>(data.As<v8::Int32>()->Value())]
+                                 : static_cast<HostFunction*>(data.As<v8::External>()->Value())->callback;
 
   Local few[kInline];
   std::vector<Local> many;
@@ -268,10 +329,14 @@ void V8Realm::on_call(const v8::FunctionCallbackInfo<v8::Value>& info) {
   for (int i = 0; i < count; ++i) arguments[i] = close(info[i]);
 
   Call call{realm, std::span<const Local>(arguments, static_cast<std::size_t>(count)), {}, {}};
-  realm.contain([&] { function.callback(call); });
+  realm.contain([&] { callback(call); });
   // A script that the function has called may have taken the termination for itself; it was meant for all of them.
   if (realm.terminating_.load(std::memory_order_relaxed)) {
-    info.GetIsolate()->TerminateExecution();
+    realm.isolate_->TerminateExecution();
+    // The request takes hold when a script function is entered. Without one here, the script could go on for a while.
+    const v8::Local<v8::Function> nothing = realm.nothing_.Get(realm.isolate_);
+    const auto none = nothing->Call(realm.context(), v8::Undefined(realm.isolate_), 0, nullptr);
+    static_cast<void>(none);
   } else if (!call.thrown.is_empty()) {
     info.GetIsolate()->ThrowException(open(call.thrown));
   } else if (!call.result.is_empty()) {
@@ -279,7 +344,7 @@ void V8Realm::on_call(const v8::FunctionCallbackInfo<v8::Value>& info) {
   }
 }
 
-// --- Promises and microtasks -------------------------------------------------------------------------------------------
+// --- Promises and microtasks ---
 
 void V8Realm::on_rejection(v8::PromiseRejectMessage message) {
   V8Realm& realm = of(message.GetPromise()->GetIsolate());
@@ -319,9 +384,12 @@ void V8Realm::reject(Local resolver, Local reason) {
 
 PromiseState V8Realm::promise_state(Local promise) {
   switch (open(promise).As<v8::Promise>()->State()) {
-    case v8::Promise::kPending: return PromiseState::pending;
-    case v8::Promise::kFulfilled: return PromiseState::fulfilled;
-    case v8::Promise::kRejected: return PromiseState::rejected;
+    case v8::Promise::kPending:
+      return PromiseState::pending;
+    case v8::Promise::kFulfilled:
+      return PromiseState::fulfilled;
+    case v8::Promise::kRejected:
+      return PromiseState::rejected;
   }
   return PromiseState::pending;
 }
@@ -340,7 +408,9 @@ void V8Realm::promise_then(Local promise, Local on_fulfilled, Local on_rejected)
   if (reacted.ToLocal(&derived)) derived->MarkAsHandled();
 }
 
-void V8Realm::mark_handled(Local promise) { open(promise).As<v8::Promise>()->MarkAsHandled(); }
+void V8Realm::mark_handled(Local promise) {
+  open(promise).As<v8::Promise>()->MarkAsHandled();
+}
 
 void V8Realm::enqueue_microtask(Local function) {
   microtasks_->EnqueueMicrotask(isolate_, open(function).As<v8::Function>());
@@ -353,7 +423,7 @@ bool V8Realm::drain_microtasks() {
   return !isolate_->IsExecutionTerminating();
 }
 
-// --- Exceptions --------------------------------------------------------------------------------------------------------
+// --- Exceptions ---
 
 SourceLocation V8Realm::location_of(v8::Local<v8::Message> message) {
   SourceLocation location;
@@ -415,7 +485,7 @@ std::vector<SourceLocation> V8Realm::current_stack(int depth) {
   return frames;
 }
 
-// --- Stopping ----------------------------------------------------------------------------------------------------------
+// --- Stopping ---
 
 void V8Realm::terminate() {
   // Read in on_call. One that just misses it is caught by V8 itself, whose own request follows.
@@ -430,13 +500,6 @@ void V8Realm::cancel_termination() {
     isolate_->RemoveNearHeapLimitCallback(&V8Realm::on_near_heap_limit, std::exchange(heap_limit_before_, 0));
     isolate_->AddNearHeapLimitCallback(&V8Realm::on_near_heap_limit, this);
   }
-}
-
-void V8Realm::terminate_here() {
-  terminate();
-  // The request takes hold at the next stack check. Without one here, the script could go on for a few statements.
-  v8::MaybeLocal<v8::Value> none = nothing_.Get(isolate_)->Call(context(), v8::Undefined(isolate_), 0, nullptr);
-  static_cast<void>(none);
 }
 
 struct V8Realm::Interrupt {
@@ -489,9 +552,11 @@ MemoryUsage V8Realm::memory_usage() {
           .array_buffers = allocator_->used()};
 }
 
-void V8Realm::collect_garbage() { isolate_->LowMemoryNotification(); }
+void V8Realm::collect_garbage() {
+  isolate_->LowMemoryNotification();
+}
 
-// --- The engine --------------------------------------------------------------------------------------------------------
+// --- The engine ---
 
 namespace {
 
@@ -500,8 +565,15 @@ class V8Engine final : public Engine {
   explicit V8Engine(const EngineOptions& options) : platform_(Platform::instance(options)) {}
   std::string_view name() const override { return "V8"; }
   std::string version() const override { return v8::V8::GetVersion(); }
-  Result<std::unique_ptr<Realm>> make_realm(RealmDelegate& delegate, const RealmLimits& limits) override {
-    return std::make_unique<V8Realm>(platform_, delegate, limits);
+
+  Result<std::unique_ptr<Realm>> make_realm(RealmDelegate& delegate, const RealmLimits& limits,
+                                            std::span<const std::byte> snapshot) override {
+    return std::make_unique<V8Realm>(platform_, delegate, limits, open_snapshot(snapshot), V8Realm::Purpose::use);
+  }
+
+  std::unique_ptr<Realm> make_realm_for_snapshot(RealmDelegate& delegate) override {
+    return std::make_unique<V8Realm>(platform_, delegate, RealmLimits(), v8::StartupData{nullptr, 0},
+                                     V8Realm::Purpose::snapshot);
   }
 
  private:
@@ -510,6 +582,8 @@ class V8Engine final : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_v8_engine(const EngineOptions& options) { return std::make_unique<V8Engine>(options); }
+std::unique_ptr<Engine> make_v8_engine(const EngineOptions& options) {
+  return std::make_unique<V8Engine>(options);
+}
 
 }  // namespace gyre::js

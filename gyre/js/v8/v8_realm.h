@@ -2,16 +2,18 @@
 
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include <v8.h>
+
 #include <gyre/base/intrusive_list.h>
 #include <gyre/js/engine.h>
 #include <gyre/js/v8/v8_platform.h>
-#include <v8.h>
 
 namespace gyre::js {
 
@@ -28,7 +30,7 @@ class BudgetAllocator final : public v8::ArrayBuffer::Allocator {
   std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
 
  private:
-  const std::size_t budget_;  // 0: unlimited
+  const std::size_t budget_;          // 0: unlimited
   std::atomic<std::size_t> used_{0};  // V8 frees on its own threads too
 };
 
@@ -37,7 +39,9 @@ class BudgetAllocator final : public v8::ArrayBuffer::Allocator {
 /// A `Local` is a v8::Local's slot. Values are in v8_values.cc, modules in v8_modules.cc, the rest in v8_realm.cc.
 class V8Realm final : public Realm {
  public:
-  V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits& limits);
+  enum class Purpose { use, snapshot };
+  V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits& limits, v8::StartupData snapshot,
+          Purpose purpose);
   ~V8Realm() override;
   RealmDelegate& delegate() override { return delegate_; }
 
@@ -53,8 +57,8 @@ class V8Realm final : public Realm {
   Local array(std::span<const Local> elements) override;
   Local array_buffer(std::vector<std::byte> bytes) override;
   Local uint8_array(std::vector<std::byte> bytes) override;
-  Local uint8_array_over(std::span<std::uint8_t> memory) override;
   Local function(std::string_view name, int length, NativeFunction callback) override;
+  Local builtin_function(std::string_view name, int length, NativeFunction callback) override;
   Local error(ErrorClass error_class, std::string_view message) override;
 
   ValueType type_of(Local value) override;
@@ -112,8 +116,10 @@ class V8Realm final : public Realm {
 
   void terminate() override;
   void request_interrupt(Task task) override;
-  void terminate_here() override;
   void cancel_termination() override;
+
+  std::vector<std::byte> take_snapshot(Persistent root) override;
+  Local snapshot_root() override;
 
   MemoryUsage memory_usage() override;
   void collect_garbage() override;
@@ -122,7 +128,7 @@ class V8Realm final : public Realm {
   struct Module {
     v8::Global<v8::Module> handle;
     std::string url;
-    std::vector<std::string> names;           // of a synthetic module
+    std::vector<std::string> names;  // of a synthetic module
     std::vector<v8::Global<v8::Value>> values;
   };
   struct Interrupt;
@@ -184,11 +190,16 @@ class V8Realm final : public Realm {
     try {
       question();
     } catch (...) {
-      isolate_->ThrowException(open(error(ErrorClass::error, Error::from_exception(std::current_exception()).to_string())));
+      isolate_->ThrowException(
+          open(error(ErrorClass::error, Error::from_exception(std::current_exception()).message())));
     }
   }
 
   static void on_call(const v8::FunctionCallbackInfo<v8::Value>& info);
+  static const std::intptr_t* external_references();
+  void initialize(const RealmLimits& limits, Purpose purpose);
+  void release_handles() noexcept;
+
   static void on_collected(const v8::WeakCallbackInfo<HostFunction>& info);
   static void on_rejection(v8::PromiseRejectMessage message);
   static void on_message(v8::Local<v8::Message> message, v8::Local<v8::Value> thrown);
@@ -207,18 +218,21 @@ class V8Realm final : public Realm {
   std::shared_ptr<BudgetAllocator> allocator_;
   v8::Isolate* isolate_;
   std::shared_ptr<ForegroundRunner> runner_;
+  v8::StartupData snapshot_;                      // what this realm starts from; no data: from nothing
+  std::unique_ptr<v8::SnapshotCreator> creator_;  // only while a snapshot is made
   std::unique_ptr<v8::MicrotaskQueue> microtasks_;
   v8::Global<v8::Context> context_;
-  v8::Global<v8::Function> nothing_;  // an empty function; calling it is a point where a termination takes hold
+  v8::Global<v8::Function> nothing_;  // an empty script function; calling it is a point where a termination takes hold
   // What was thrown last, and where: only the catch knows the place of a value that is no Error.
   v8::Global<v8::Value> thrown_;
   v8::Global<v8::Message> thrown_message_;
+  std::deque<NativeFunction> builtin_functions_;
   IntrusiveList<HostFunction> functions_;
   IntrusiveList<HostFunction> collected_functions_;  // destroyed when no script is on the stack
-  std::vector<std::unique_ptr<Module>> modules_;                // by id - 1
+  std::vector<std::unique_ptr<Module>> modules_;     // by id - 1
   std::unordered_multimap<int, ModuleId> modules_by_hash_;
-  const ModuleResolver* resolver_ = nullptr;                    // while linking
-  std::uint64_t stack_thread_ = 0;                              // the thread that the stack limit was set for
+  const ModuleResolver* resolver_ = nullptr;  // while linking
+  std::uint64_t stack_thread_ = 0;            // the thread that the stack limit was set for
   int scopes_ = 0;
   std::atomic<bool> terminating_{false};
   std::size_t heap_limit_before_ = 0;  // while the heap is larger than it should be

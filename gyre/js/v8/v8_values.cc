@@ -18,17 +18,36 @@ v8::Local<v8::String> V8Realm::key(std::string_view utf8) {
 }
 
 std::string V8Realm::utf8_of(v8::Local<v8::Value> value) {
-  const v8::String::Utf8Value utf8(isolate_, value);
-  return *utf8 == nullptr ? std::string() : std::string(*utf8, static_cast<std::size_t>(utf8.length()));
+  const v8::TryCatch try_catch(isolate_);
+  v8::Local<v8::String> string;
+  if (!value->ToString(context()).ToLocal(&string)) return {};
+  const int length = string->Utf8Length(isolate_);
+  std::string utf8(static_cast<std::size_t>(length), '\0');
+  // Half a surrogate pair is no character, and has no form in UTF-8.
+  string->WriteUtf8(isolate_, utf8.data(), length, nullptr,
+                    v8::String::NO_NULL_TERMINATION | v8::String::REPLACE_INVALID_UTF8);
+  return utf8;
 }
 
-Local V8Realm::undefined() { return close(v8::Undefined(isolate_)); }
-Local V8Realm::null() { return close(v8::Null(isolate_)); }
-Local V8Realm::boolean(bool value) { return close(v8::Boolean::New(isolate_, value)); }
-Local V8Realm::number(double value) { return close(v8::Number::New(isolate_, value)); }
-Local V8Realm::bigint(std::int64_t value) { return close(v8::BigInt::New(isolate_, value)); }
+Local V8Realm::undefined() {
+  return close(v8::Undefined(isolate_));
+}
+Local V8Realm::null() {
+  return close(v8::Null(isolate_));
+}
+Local V8Realm::boolean(bool value) {
+  return close(v8::Boolean::New(isolate_, value));
+}
+Local V8Realm::number(double value) {
+  return close(v8::Number::New(isolate_, value));
+}
+Local V8Realm::bigint(std::int64_t value) {
+  return close(v8::BigInt::New(isolate_, value));
+}
 
-Local V8Realm::bigint_unsigned(std::uint64_t value) { return close(v8::BigInt::NewFromUnsigned(isolate_, value)); }
+Local V8Realm::bigint_unsigned(std::uint64_t value) {
+  return close(v8::BigInt::NewFromUnsigned(isolate_, value));
+}
 
 Local V8Realm::string(std::string_view utf8) {
   if (utf8.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) return {};
@@ -40,8 +59,12 @@ Local V8Realm::string(std::string_view utf8) {
   return close(made);
 }
 
-Local V8Realm::symbol_for(std::string_view name) { return close(v8::Symbol::For(isolate_, key(name))); }
-Local V8Realm::object() { return close(v8::Object::New(isolate_)); }
+Local V8Realm::symbol_for(std::string_view name) {
+  return close(v8::Symbol::For(isolate_, key(name)));
+}
+Local V8Realm::object() {
+  return close(v8::Object::New(isolate_));
+}
 
 Local V8Realm::array(std::span<const Local> elements) {
   // A Local is a v8::Local's slot and nothing else, so the array can be handed over as it is.
@@ -73,12 +96,6 @@ Local V8Realm::uint8_array(std::vector<std::byte> bytes) {
   return buffer.is_empty() ? buffer : close(v8::Uint8Array::New(open(buffer).As<v8::ArrayBuffer>(), 0, size));
 }
 
-Local V8Realm::uint8_array_over(std::span<std::uint8_t> memory) {
-  auto store = v8::ArrayBuffer::NewBackingStore(memory.data(), memory.size(), v8::BackingStore::EmptyDeleter, nullptr);
-  const auto buffer = v8::ArrayBuffer::New(isolate_, std::move(store));
-  return close(v8::Uint8Array::New(buffer, 0, memory.size()));
-}
-
 Local V8Realm::function(std::string_view name, int length, NativeFunction callback) {
   auto function = std::make_unique<HostFunction>();
   function->realm = this;
@@ -93,19 +110,34 @@ Local V8Realm::function(std::string_view name, int length, NativeFunction callba
   return close(made);
 }
 
+Local V8Realm::builtin_function(std::string_view name, int length, NativeFunction callback) {
+  const auto number = static_cast<int>(builtin_functions_.size());
+  builtin_functions_.push_back(std::move(callback));
+  const auto made = v8::Function::New(context(), &V8Realm::on_call, v8::Integer::New(isolate_, number), length,
+                                      v8::ConstructorBehavior::kThrow)
+                        .ToLocalChecked();
+  made->SetName(key(name));
+  return close(made);
+}
+
 Local V8Realm::error(ErrorClass error_class, std::string_view message) {
   const v8::Local<v8::String> what = text(message);
   switch (error_class) {
-    case ErrorClass::error: return close(v8::Exception::Error(what));
-    case ErrorClass::range_error: return close(v8::Exception::RangeError(what));
-    case ErrorClass::reference_error: return close(v8::Exception::ReferenceError(what));
-    case ErrorClass::syntax_error: return close(v8::Exception::SyntaxError(what));
-    case ErrorClass::type_error: return close(v8::Exception::TypeError(what));
+    case ErrorClass::error:
+      return close(v8::Exception::Error(what));
+    case ErrorClass::range_error:
+      return close(v8::Exception::RangeError(what));
+    case ErrorClass::reference_error:
+      return close(v8::Exception::ReferenceError(what));
+    case ErrorClass::syntax_error:
+      return close(v8::Exception::SyntaxError(what));
+    case ErrorClass::type_error:
+      return close(v8::Exception::TypeError(what));
   }
   return undefined();
 }
 
-// --- Looking -----------------------------------------------------------------------------------------------------------
+// --- Looking ---
 
 ValueType V8Realm::type_of(Local value) {
   const v8::Local<v8::Value> opened = open(value);
@@ -120,7 +152,9 @@ ValueType V8Realm::type_of(Local value) {
   return ValueType::object;
 }
 
-bool V8Realm::to_boolean(Local value) { return open(value)->BooleanValue(isolate_); }
+bool V8Realm::to_boolean(Local value) {
+  return open(value)->BooleanValue(isolate_);
+}
 
 double V8Realm::to_number(Local value) {
   const v8::Local<v8::Value> opened = open(value);
@@ -164,9 +198,15 @@ std::optional<std::uint64_t> V8Realm::to_uint64(Local value) {
   return static_cast<std::uint64_t>(number);
 }
 
-bool V8Realm::is_array(Local value) { return open(value)->IsArray(); }
-bool V8Realm::is_promise(Local value) { return open(value)->IsPromise(); }
-bool V8Realm::same_value(Local a, Local b) { return open(a)->SameValue(open(b)); }
+bool V8Realm::is_array(Local value) {
+  return open(value)->IsArray();
+}
+bool V8Realm::is_promise(Local value) {
+  return open(value)->IsPromise();
+}
+bool V8Realm::same_value(Local a, Local b) {
+  return open(a)->SameValue(open(b));
+}
 
 std::uint32_t V8Realm::array_length(Local value) {
   const v8::Local<v8::Value> opened = open(value);
@@ -242,9 +282,11 @@ std::optional<std::pair<Local, bool>> V8Realm::preview_entries(Local value) {
   return std::pair(close(entries), is_key_value);
 }
 
-std::string V8Realm::constructor_name(Local object) { return utf8_of(open(object).As<v8::Object>()->GetConstructorName()); }
+std::string V8Realm::constructor_name(Local object) {
+  return utf8_of(open(object).As<v8::Object>()->GetConstructorName());
+}
 
-// --- Properties --------------------------------------------------------------------------------------------------------
+// --- Properties ---
 
 Completion V8Realm::get(Local object, std::string_view name) {
   return complete([&] { return open(object).As<v8::Object>()->Get(context(), key(name)); });
@@ -270,7 +312,8 @@ Completion V8Realm::own_keys(Local object) {
     v8::Local<v8::Array> names;
     if (!open(object)
              .As<v8::Object>()
-             ->GetOwnPropertyNames(context(), v8::ONLY_ENUMERABLE, v8::KeyConversionMode::kConvertToString)
+             ->GetOwnPropertyNames(context(), static_cast<v8::PropertyFilter>(v8::ONLY_ENUMERABLE | v8::SKIP_SYMBOLS),
+                                   v8::KeyConversionMode::kConvertToString)
              .ToLocal(&names)) {
       return {};
     }
@@ -284,7 +327,8 @@ Completion V8Realm::own_named_keys(Local object, bool include_hidden) {
     if (!open(object)
              .As<v8::Object>()
              ->GetPropertyNames(context(), v8::KeyCollectionMode::kOwnOnly,
-                                include_hidden ? v8::ALL_PROPERTIES : v8::ONLY_ENUMERABLE, v8::IndexFilter::kSkipIndices)
+                                include_hidden ? v8::ALL_PROPERTIES : v8::ONLY_ENUMERABLE,
+                                v8::IndexFilter::kSkipIndices)
              .ToLocal(&names)) {
       return {};
     }
@@ -292,6 +336,8 @@ Completion V8Realm::own_named_keys(Local object, bool include_hidden) {
   });
 }
 
-Local V8Realm::global() { return close(context()->Global()); }
+Local V8Realm::global() {
+  return close(context()->Global());
+}
 
 }  // namespace gyre::js
