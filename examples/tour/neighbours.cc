@@ -53,7 +53,8 @@ int main(int argc, char** argv) {
 
   if (const gyre::Error* limit = wild.limit_error()) {
     std::printf("  host         'wild' was stopped: %s\n", limit->message().c_str());
-    std::printf("  host         it was at %s\n", std::string(limit->context("at").value_or("an unknown place")).c_str());
+    std::printf("  host         it was at %s\n",
+                std::string(limit->context("at").value_or("an unknown place")).c_str());
   }
   std::printf("  host         'good' ended by itself, with status %d\n", good.exit_code());
   return wild.limit_error() != nullptr && good.exit_code() == 0 ? 0 : 1;

@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
-
 #include <iostream>
+
+#include <CLI/CLI.hpp>
 
 #include <gyre/cli/command_line.h>
 #include <gyre/cli/units.h>

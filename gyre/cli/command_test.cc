@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <tests/support/process.h>
+#include <unistd.h>
 
 // The command as a person uses it: started as a process, judged by what it prints and returns.
 
@@ -53,15 +52,17 @@ TEST_F(Command, RunsAnEsModuleWithItsImports) {
   file("node_modules/pkg/package.json", R"({"name":"pkg","type":"module","exports":"./main.js"})");
   file("node_modules/pkg/main.js", "export const name = 'pkg';");
   file("data.json", R"({"n": 1})");
-  const auto script = file("a.mjs", "import { name } from 'pkg'; import data from './data.json' with { type: 'json' };"
-                                    "console.log(name, data.n, await Promise.resolve(2), import.meta.filename);");
+  const auto script = file("a.mjs",
+                           "import { name } from 'pkg'; import data from './data.json' with { type: 'json' };"
+                           "console.log(name, data.n, await Promise.resolve(2), import.meta.filename);");
   const auto result = gyre_command({"run", script});
   EXPECT_EQ(result.output, "pkg 1 2 " + script + "\n");
   EXPECT_EQ(result.errors, "");
 }
 
 TEST_F(Command, AJsFileWithImportsIsAModule) {
-  const auto script = file("a.js", "import { readTextFile } from 'gyre:fs';\nconsole.log(await readTextFile('/proc/self/comm'));");
+  const auto script =
+      file("a.js", "import { readTextFile } from 'gyre:fs';\nconsole.log(await readTextFile('/proc/self/comm'));");
   const auto result = gyre_command({"run", script});
   EXPECT_EQ(result.output, "gyre\n\n");
   EXPECT_EQ(result.status, 0);
@@ -107,7 +108,9 @@ TEST_F(Command, AMissingImportNamesTheImporter) {
 TEST_F(Command, ExitCodesAreTheScripts) {
   EXPECT_EQ(gyre_command({"eval", "process.exitCode = 7"}).status, 7);
   EXPECT_EQ(gyre_command({"eval", "process.exit(9)"}).status, 9);
-  EXPECT_EQ(gyre_command({"eval", "setTimeout(() => { try { process.exit(4) } finally { console.log('no') } }, 1)"}).status, 4);
+  EXPECT_EQ(
+      gyre_command({"eval", "setTimeout(() => { try { process.exit(4) } finally { console.log('no') } }, 1)"}).status,
+      4);
   EXPECT_EQ(gyre_command({"eval", "process.on('exit', () => { process.exitCode = 5 })"}).status, 5);
   EXPECT_EQ(gyre_command({"eval", "process.exit(256 + 3)"}).status, 3);
 }
@@ -128,25 +131,28 @@ TEST_F(Command, ATaskOverItsTimeIsStoppedWithTheLineAndStatus3) {
 }
 
 TEST_F(Command, TheTimeLimitHoldsInTimersMicrotasksAndRegularExpressions) {
-  for (const char* code : {"setTimeout(() => { for (;;) ; }, 1)", "Promise.resolve().then(function again() { return Promise.resolve().then(again) })",
-                           "process.nextTick(function again() { process.nextTick(again) })",
-                           "(function f() { try { for (;;) ; } finally { f() } })()",
-                           "setImmediate(() => { try { for (;;) ; } catch { for (;;) ; } })",
-                           "(async () => { for (;;) await 0; })()"}) {
+  for (const char* code :
+       {"setTimeout(() => { for (;;) ; }, 1)",
+        "Promise.resolve().then(function again() { return Promise.resolve().then(again) })",
+        "process.nextTick(function again() { process.nextTick(again) })",
+        "(function f() { try { for (;;) ; } finally { f() } })()",
+        "setImmediate(() => { try { for (;;) ; } catch { for (;;) ; } })", "(async () => { for (;;) await 0; })()"}) {
     const auto result = gyre_command({"eval", "--task-timeout=100ms", code});
     EXPECT_EQ(result.status, 3) << code << '\n' << result.errors;
   }
 }
 
 TEST_F(Command, AFullHeapIsALimitToo) {
-  const auto result = gyre_command({"eval", "--heap-limit=32M", "const all = []; for (;;) all.push({ n: all.length });"});
+  const auto result =
+      gyre_command({"eval", "--heap-limit=32M", "const all = []; for (;;) all.push({ n: all.length });"});
   EXPECT_EQ(result.status, 3) << result.errors;
   EXPECT_THAT(result.errors, HasSubstr("--heap-limit"));
 }
 
 TEST_F(Command, ALimitThatIsNotHitChangesNothing) {
   const auto result =
-      gyre_command({"eval", "--task-timeout=5s", "let n = 0; setInterval(function () { if (++n === 3) clearInterval(this); console.log(n) }, 1)"});
+      gyre_command({"eval", "--task-timeout=5s",
+                    "let n = 0; setInterval(function () { if (++n === 3) clearInterval(this); console.log(n) }, 1)"});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.output, "1\n2\n3\n");
 }
@@ -185,7 +191,8 @@ TEST_F(Command, ResultAndFailureOfAPrintedEval) {
 TEST_F(Command, HelpIsCompleteAndOnStandardOutput) {
   const auto general = gyre_command({"--help"});
   EXPECT_EQ(general.status, 0);
-  EXPECT_THAT(general.output, AllOf(HasSubstr("run"), HasSubstr("eval"), HasSubstr("--version"), HasSubstr("Exit status")));
+  EXPECT_THAT(general.output,
+              AllOf(HasSubstr("run"), HasSubstr("eval"), HasSubstr("--version"), HasSubstr("Exit status")));
   const auto run = gyre_command({"run", "--help"});
   EXPECT_EQ(run.status, 0);
   EXPECT_THAT(run.output, AllOf(HasSubstr("--task-timeout"), HasSubstr("--heap-limit"), HasSubstr("FILE")));
@@ -219,7 +226,8 @@ TEST_F(Command, WrongUsageExitsWith2AndSaysWhatToDo) {
 
 TEST_F(Command, AReaderThatGoesAwayEndsIt) {
   const auto result = gyre::testing::run_process(
-      {"/bin/sh", "-c", std::string(GYRE_COMMAND) + " eval 'for (let i = 0; i < 1e5; i++) console.log(i)' | head -n 1"});
+      {"/bin/sh", "-c",
+       std::string(GYRE_COMMAND) + " eval 'for (let i = 0; i < 1e5; i++) console.log(i)' | head -n 1"});
   EXPECT_EQ(result.output, "0\n");
   EXPECT_FALSE(result.timed_out);
 }
@@ -227,12 +235,18 @@ TEST_F(Command, AReaderThatGoesAwayEndsIt) {
 TEST_F(Command, EmptyHugeAndOddFiles) {
   EXPECT_EQ(gyre_command({"run", file("empty.js", "")}).status, 0);
   EXPECT_EQ(gyre_command({"run", file("hash.js", "#!/usr/bin/env gyre\nconsole.log(1)")}).output, "1\n");
-  EXPECT_EQ(gyre_command({"run", file("bom.js", "\xEF\xBB\xBF" "console.log(2)")}).output, "2\n");
+  EXPECT_EQ(gyre_command({"run", file("bom.js",
+                                      "\xEF\xBB\xBF"
+                                      "console.log(2)")})
+                .output,
+            "2\n");
   EXPECT_EQ(gyre_command({"run", file("utf8.js", "console.log('gr\xC3\xBC\xC3\x9F')")}).output, "gr\xC3\xBC\xC3\x9F\n");
   std::string huge = "let x = 0;\n";
   while (huge.size() < 8'000'000) huge += "x += 1; // a line of some length, to make the file a large one\n";
-  EXPECT_EQ(gyre_command({"run", file("huge.js", huge + "console.log(x > 1000)")}, {.time_limit = std::chrono::seconds(60)}).output,
-            "true\n");
+  EXPECT_EQ(
+      gyre_command({"run", file("huge.js", huge + "console.log(x > 1000)")}, {.time_limit = std::chrono::seconds(60)})
+          .output,
+      "true\n");
   EXPECT_EQ(gyre_command({"run", folder_}).status, 1);
 }
 

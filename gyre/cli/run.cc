@@ -1,10 +1,10 @@
-#include <unistd.h>
-
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+
+#include <unistd.h>
 
 #include <gyre/cli/run.h>
 #include <gyre/cli/stop_signals.h>
@@ -27,7 +27,9 @@ void write_all(int fd, std::string_view text) {
   }
 }
 
-void say(std::string_view text) { write_all(STDERR_FILENO, fmt::format("gyre: {}\n", text)); }
+void say(std::string_view text) {
+  write_all(STDERR_FILENO, fmt::format("gyre: {}\n", text));
+}
 
 std::map<std::string, std::string> environment() {
   std::map<std::string, std::string> variables;

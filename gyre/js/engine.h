@@ -187,8 +187,9 @@ class Realm {
   virtual Local uint8_array(std::vector<std::byte> bytes) = 0;
   /// A function for JavaScript to call. `callback` lives until JavaScript has lost its last reference to the function.
   virtual Local function(std::string_view name, int length, NativeFunction callback) = 0;
-  /// The same for the runtime's own functions: it lives as long as the realm, and may be part of a snapshot. There it is
-  /// known by the order in which it was made, so a realm from a snapshot must be given the same functions in that order.
+  /// The same for the runtime's own functions: it lives as long as the realm, and may be part of a snapshot. There it
+  /// is known by the order in which it was made, so a realm from a snapshot must be given the same functions in that
+  /// order.
   virtual Local builtin_function(std::string_view name, int length, NativeFunction callback) = 0;
   virtual Local error(ErrorClass error_class, std::string_view message) = 0;
 
@@ -292,9 +293,9 @@ class Realm {
   virtual void cancel_termination() = 0;
 
   // Snapshots.
-  /// Turns a realm made by `Engine::make_realm_for_snapshot` into bytes that other realms can start from. `root` is what
-  /// they find by `snapshot_root`. No scope may be open, no other `Persistent` held; afterwards the realm can only be
-  /// destroyed.
+  /// Turns a realm made by `Engine::make_realm_for_snapshot` into bytes that other realms can start from. `root` is
+  /// what they find by `snapshot_root`. No scope may be open, no other `Persistent` held; afterwards the realm can only
+  /// be destroyed.
   virtual std::vector<std::byte> take_snapshot(Persistent root) = 0;
   /// The root of the snapshot that this realm was made from; empty if it was made without one. Can be asked for once.
   virtual Local snapshot_root() = 0;
@@ -326,8 +327,8 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string_view name() const = 0;
   virtual std::string version() const = 0;
-  /// The delegate must outlive the realm, and the snapshot all realms. A snapshot that another build of the engine made is
-  /// ignored: whether it was used, `Realm::snapshot_root` tells.
+  /// The delegate must outlive the realm, and the snapshot all realms. A snapshot that another build of the engine made
+  /// is ignored: whether it was used, `Realm::snapshot_root` tells.
   virtual Result<std::unique_ptr<Realm>> make_realm(RealmDelegate& delegate, const RealmLimits& limits,
                                                     std::span<const std::byte> snapshot = {}) = 0;
   virtual std::unique_ptr<Realm> make_realm_for_snapshot(RealmDelegate& delegate) = 0;

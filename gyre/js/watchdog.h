@@ -47,8 +47,8 @@ class Watchdog {
   std::atomic<bool> parked_{true};
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopping_ = false;          // guarded by mutex_
-  std::int64_t expired_ = 0;       // the deadline that on_expired was called for; guarded by mutex_
+  bool stopping_ = false;     // guarded by mutex_
+  std::int64_t expired_ = 0;  // the deadline that on_expired was called for; guarded by mutex_
   std::thread thread_;
 };
 

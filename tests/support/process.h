@@ -8,10 +8,10 @@
 namespace gyre::testing {
 
 struct ProcessResult {
-  int status = -1;        ///< Exit status; 128 + number if a signal ended it.
-  std::string output;     ///< Standard output, whole.
-  std::string errors;     ///< Standard error, whole.
-  bool timed_out = false; ///< It was killed because it took longer than allowed.
+  int status = -1;         ///< Exit status; 128 + number if a signal ended it.
+  std::string output;      ///< Standard output, whole.
+  std::string errors;      ///< Standard error, whole.
+  bool timed_out = false;  ///< It was killed because it took longer than allowed.
 };
 
 struct ProcessOptions {

@@ -1,8 +1,8 @@
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <fstream>
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <gyre/js/internal/runtime_core.h>
 
@@ -36,25 +36,30 @@ Local strings(Realm& realm, std::span<const std::string> texts) {
 }
 
 void bind_queues(RuntimeCore& core, Local native) {
-  define_function(core, native, "loopTime", [&core](Call& call) { call.result = call.realm.number(core.refresh_loop_time()); });
-  define_function(core, native, "refreshLoopTime", [&core](Call& call) { call.result = call.realm.number(core.refresh_loop_time()); });
+  define_function(core, native, "loopTime",
+                  [&core](Call& call) { call.result = call.realm.number(core.refresh_loop_time()); });
+  define_function(core, native, "refreshLoopTime",
+                  [&core](Call& call) { call.result = call.realm.number(core.refresh_loop_time()); });
   define_function(core, native, "armTimer", [&core](Call& call) { core.arm_timer(call.realm.to_number(call[0])); });
   define_function(core, native, "refTimer", [&core](Call& call) { core.ref_timer(call.realm.to_boolean(call[0])); });
   define_function(core, native, "armImmediate", [&core](Call&) { core.arm_immediate(); });
-  define_function(core, native, "refImmediate", [&core](Call& call) { core.ref_immediate(call.realm.to_boolean(call[0])); });
+  define_function(core, native, "refImmediate",
+                  [&core](Call& call) { core.ref_immediate(call.realm.to_boolean(call[0])); });
   define_function(core, native, "checkpoint", [&core](Call&) { core.checkpoint_from_script(); });
   define_function(core, native, "runMicrotasks", [](Call& call) { call.realm.drain_microtasks(); });
   define_function(core, native, "enqueueMicrotask", [](Call& call) { call.realm.enqueue_microtask(call[0]); });
   define_function(core, native, "setPromiseRejectHook",
-       [&core](Call& call) { core.promise_reject_hook = Persistent(call.realm, call[0]); });
-  define_function(core, native, "exit", [&core](Call& call) { core.exit(static_cast<int>(call.realm.to_number(call[0]))); });
+                  [&core](Call& call) { core.promise_reject_hook = Persistent(call.realm, call[0]); });
+  define_function(core, native, "exit",
+                  [&core](Call& call) { core.exit(static_cast<int>(call.realm.to_number(call[0]))); });
   define_function(core, native, "reportFatal",
-       [&core](Call& call) { core.report_fatal(call[0], call.realm.to_utf8(call[1])); });
+                  [&core](Call& call) { core.report_fatal(call[0], call.realm.to_utf8(call[1])); });
 }
 
 void bind_clocks(RuntimeCore& core, Local native) {
   core.realm->set(native, "timeOrigin", core.realm->number(core.time_origin));
-  define_function(core, native, "now", [&core](Call& call) { call.result = call.realm.number(core.time_since_origin()); });
+  define_function(core, native, "now",
+                  [&core](Call& call) { call.result = call.realm.number(core.time_since_origin()); });
   define_function(core, native, "hrtime", [&core](Call& call) {
     call.result = call.realm.bigint(core.loop.clock().now().time_since_epoch().count());
   });
@@ -63,14 +68,17 @@ void bind_clocks(RuntimeCore& core, Local native) {
 void bind_output(RuntimeCore& core, Local native) {
   define_function(core, native, "writeStdout", [&core](Call& call) { core.write_output(call.realm.to_utf8(call[0])); });
   define_function(core, native, "writeStderr", [&core](Call& call) { core.write_error(call.realm.to_utf8(call[0])); });
-  define_function(core, native, "emitWarningToHost", [&core](Call& call) { core.write_error(call.realm.to_utf8(call[0])); });
+  define_function(core, native, "emitWarningToHost",
+                  [&core](Call& call) { core.write_error(call.realm.to_utf8(call[0])); });
 }
 
 void bind_inspection(RuntimeCore& core, Local native) {
-  define_function(core, native, "kindOf", [](Call& call) { call.result = call.realm.string(call.realm.kind_of(call[0])); });
-  define_function(core, native, "isBytes", [](Call& call) { call.result = call.realm.boolean(call.realm.bytes_of(call[0]).has_value()); });
+  define_function(core, native, "kindOf",
+                  [](Call& call) { call.result = call.realm.string(call.realm.kind_of(call[0])); });
+  define_function(core, native, "isBytes",
+                  [](Call& call) { call.result = call.realm.boolean(call.realm.bytes_of(call[0]).has_value()); });
   define_function(core, native, "constructorName",
-       [](Call& call) { call.result = call.realm.string(call.realm.constructor_name(call[0])); });
+                  [](Call& call) { call.result = call.realm.string(call.realm.constructor_name(call[0])); });
   define_function(core, native, "nonIndexKeys", [](Call& call) {
     const Completion keys = call.realm.own_named_keys(call[0], call.realm.to_boolean(call[1]));
     (keys.is_thrown() ? call.thrown : call.result) = keys.value;
@@ -122,7 +130,8 @@ Local make_info(RuntimeCore& core) {
 
 void bind_process(RuntimeCore& core, Local native) {
   core.realm->set(native, "info", make_info(core));
-  define_function(core, native, "cwd", [&core](Call& call) { call.result = call.realm.string(core.working_directory); });
+  define_function(core, native, "cwd",
+                  [&core](Call& call) { call.result = call.realm.string(core.working_directory); });
   define_function(core, native, "memoryUsage", [](Call& call) {
     const MemoryUsage usage = call.realm.memory_usage();
     const Local object = call.realm.object();
