@@ -15,6 +15,9 @@ DUR is a number with a unit, like 50ms or 2s; SIZE like 64M or 1G.
 Exit status: 0 when the script is done, or what it set as process.exitCode; 1 after an uncaught error;
 2 for wrong usage; 3 when a limit was hit; 13 if a top-level await can never settle; 130 after Ctrl-C.)";
 
+// As RuntimeOptions::heap_limit has it.
+constexpr std::uint64_t kSmallestHeap = std::uint64_t{8} << 20;
+
 // CLI11 shows a thrown ValidationError as wrong usage of the option.
 void add_limits(CLI::App& command, Limits& limits) {
   command
@@ -33,6 +36,10 @@ void add_limits(CLI::App& command, Limits& limits) {
           [&limits](const std::string& text) {
             const auto parsed = parse_size(text);
             if (!parsed) throw CLI::ValidationError("--heap-limit", parsed.error().message());
+            if (*parsed < kSmallestHeap) {
+              throw CLI::ValidationError("--heap-limit",
+                                         "'" + text + "' is too small for the engine; give at least 8M");
+            }
             limits.heap_bytes = *parsed;
           },
           "Stop the script when its JavaScript heap would grow beyond SIZE")

@@ -214,6 +214,7 @@ TEST_F(Command, WrongUsageExitsWith2AndSaysWhatToDo) {
       {{"run", "--task-timeout", "5x", "a.js"}, "50ms"},
       {{"run", "--task-timeout", "-1s", "a.js"}, "--task-timeout"},
       {{"run", "--heap-limit", "many", "a.js"}, "--heap-limit"},
+      {{"run", "--heap-limit", "1M", "a.js"}, "at least 8M"},
       {{"eval"}, "CODE is required"},
   };
   for (const auto& [arguments, expected] : cases) {

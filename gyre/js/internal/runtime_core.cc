@@ -17,9 +17,6 @@ namespace {
 constexpr int kUncaughtExitCode = 1;
 constexpr int kUnsettledExitCode = 13;  // as Node.js: a top-level await that nothing can settle any more
 
-// Several times what the snapshot needs.
-constexpr std::size_t kSmallestHeapForSnapshot = std::size_t{8} << 20;
-
 // The longest the carrier timer is armed for; JavaScript's own limit for a delay.
 constexpr double kMaxTimerMilliseconds = 2147483647;
 
@@ -65,13 +62,11 @@ void RuntimeCore::start(Engine& engine) {
   }
   engine_name = engine.name();
   engine_version = engine.version();
-  // V8 aborts the process when a snapshot does not fit into the heap; without one, the runtime gets an error.
-  const bool fits = options.heap_limit == 0 || options.heap_limit >= kSmallestHeapForSnapshot;
   auto made = engine.make_realm(*this,
                                 {.heap_bytes = options.heap_limit,
                                  .array_buffer_bytes = options.array_buffer_limit,
                                  .allow_eval = options.allow_eval},
-                                options.use_snapshot && fits ? builtin_snapshot() : std::span<const std::byte>());
+                                options.use_snapshot ? builtin_snapshot() : std::span<const std::byte>());
   if (!made) throw ErrorException(made.error());
   realm = std::move(*made);
   modules = std::make_unique<ModuleLoader>(*this);

@@ -15,7 +15,7 @@ namespace gyre::js {
 /// the engine's worker threads may still hold it.
 class ForegroundRunner final : public v8::TaskRunner {
  public:
-  explicit ForegroundRunner(v8::Isolate* isolate, RealmDelegate& delegate) : isolate_(isolate), delegate_(&delegate) {}
+  explicit ForegroundRunner(RealmDelegate& delegate) : delegate_(&delegate) {}
   /// Drops everything that comes from now on, and what has come but not run.
   void close();
 
@@ -50,7 +50,6 @@ class ForegroundRunner final : public v8::TaskRunner {
   void post(std::unique_ptr<v8::Task> task, double delay);
 
   std::mutex mutex_;
-  v8::Isolate* isolate_;
   RealmDelegate* delegate_;  // guarded by mutex_; null once closed
 };
 

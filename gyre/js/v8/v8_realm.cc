@@ -77,7 +77,7 @@ V8Realm::V8Realm(Platform& platform, RealmDelegate& delegate, const RealmLimits&
       allocator_(std::make_shared<BudgetAllocator>(limits.array_buffer_bytes)),
       isolate_(v8::Isolate::Allocate()),
       snapshot_(snapshot) {
-  runner_ = std::make_shared<ForegroundRunner>(isolate_, delegate_);
+  runner_ = std::make_shared<ForegroundRunner>(delegate_);
   platform_.add(isolate_, runner_);
   initialize(limits, purpose);
 
@@ -501,11 +501,6 @@ void V8Realm::cancel_termination() {
     isolate_->AddNearHeapLimitCallback(&V8Realm::on_near_heap_limit, this);
   }
 }
-
-struct V8Realm::Interrupt {
-  V8Realm* realm;
-  Task task;
-};
 
 void V8Realm::request_interrupt(Task task) {
   auto interrupt = std::make_unique<Interrupt>(Interrupt{this, std::move(task)});

@@ -131,7 +131,10 @@ class V8Realm final : public Realm {
     std::vector<std::string> names;  // of a synthetic module
     std::vector<v8::Global<v8::Value>> values;
   };
-  struct Interrupt;
+  struct Interrupt {
+    V8Realm* realm;
+    Task task;
+  };
   // A C++ function that JavaScript may call: as long as its JavaScript function is alive.
   struct HostFunction : ListHook {
     V8Realm* realm;
