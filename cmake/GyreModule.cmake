@@ -37,7 +37,7 @@ function(gyre_test NAME)
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE ${ARG_DEPENDS} GTest::gmock_main gyre_flags)
   target_compile_definitions(${NAME} PRIVATE GYRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" ${ARG_DEFINITIONS})
-  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
 endfunction()
 
 function(gyre_pkgconfig NAME DESCRIPTION DEPENDS REQUIRES PC_PRIVATE_LIBS)
