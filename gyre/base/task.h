@@ -22,7 +22,7 @@ class UniqueFunction;
 template <typename R, typename... Args, std::size_t InlineBytes>
 class UniqueFunction<R(Args...), InlineBytes> {
  public:
-  UniqueFunction() noexcept = default;
+  UniqueFunction() noexcept {}  // NOLINT(modernize-use-equals-default): defaulted, `{}` would zero the storage
   UniqueFunction(std::nullptr_t) noexcept {}
 
   template <typename F>
@@ -36,6 +36,8 @@ class UniqueFunction<R(Args...), InlineBytes> {
       if (!callable) return;
     }
     if constexpr (fits_inline<Callable>()) {
+      // A callable without captures writes nothing; with one byte written, no compiler takes a move for a mistake.
+      if constexpr (std::is_empty_v<Callable>) storage_[0] = std::byte{};
       ::new (static_cast<void*>(storage_)) Callable(std::forward<F>(callable));
       invoke_ = [](void* self, Args... args) -> R {
         return std::invoke(*static_cast<Callable*>(self), std::forward<Args>(args)...);
@@ -59,7 +61,9 @@ class UniqueFunction<R(Args...), InlineBytes> {
     }
     return *this;
   }
-  ~UniqueFunction() { reset(); }
+  ~UniqueFunction() {
+    if (manage_ != nullptr) reset();
+  }
 
   R operator()(Args... args) { return invoke_(storage_, std::forward<Args>(args)...); }
   explicit operator bool() const noexcept { return invoke_ != nullptr; }
@@ -100,8 +104,8 @@ class UniqueFunction<R(Args...), InlineBytes> {
   void take(UniqueFunction& other) noexcept {
     if (other.manage_ != nullptr) {
       other.manage_(Action::move, other.storage_, storage_);
-    } else {
-      std::memcpy(storage_, other.storage_, InlineBytes);  // trivially copyable, or empty
+    } else if (other.invoke_ != nullptr) {
+      std::memcpy(storage_, other.storage_, InlineBytes);  // trivially copyable
     }
     invoke_ = std::exchange(other.invoke_, nullptr);
     manage_ = std::exchange(other.manage_, nullptr);
@@ -110,8 +114,9 @@ class UniqueFunction<R(Args...), InlineBytes> {
   using Invoke = R (*)(void*, Args...);
   using Manage = void (*)(Action, void* self, void* target) noexcept;
 
-  // Zeroed so that moving a small callable copies no indeterminate bytes; the compiler drops what it can prove unread.
-  alignas(std::max_align_t) std::byte storage_[InlineBytes]{};
+  // Left as it is: zeroing it would cost as much as everything else that making a task does. What a move copies beyond
+  // the callable is indeterminate bytes, which std::byte may hold and nobody reads.
+  alignas(std::max_align_t) std::byte storage_[InlineBytes];
   Invoke invoke_ = nullptr;
   Manage manage_ = nullptr;  // null for callables that are moved by copying their bytes and need no destruction
 };

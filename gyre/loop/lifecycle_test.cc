@@ -122,6 +122,8 @@ TEST(Lifecycle, OptionsOutOfRangeAreRefusedByName) {  // L145
   EXPECT_THROW(Loop({.offload_threads = 1025}), std::invalid_argument);
   EXPECT_THROW(Loop({.turns_between_polls = 0}), std::invalid_argument);
   EXPECT_THROW(Loop({.time_between_polls = -1ns}), std::invalid_argument);
+  EXPECT_THROW(Loop({.spin_before_sleep = -1ns}), std::invalid_argument);
+  EXPECT_THROW(Loop({.timer_slack = -1ns}), std::invalid_argument);
   try {
     Loop loop({.offload_threads = 0});
     FAIL();
@@ -344,6 +346,7 @@ TEST(Shutdown, TwoCallersWaitEachForItsOwnTime) {  // L9
   Runner runner(loop);
   Result<void> patient;
   std::thread other([&, remote = loop.remote()]() mutable { patient = remote.shutdown(); });
+  EXPECT_TRUE(eventually([&] { return loop.state() == LoopState::terminating; }));  // its call is under way
   EXPECT_TRUE(fails_with(loop.remote().shutdown(1ms), Errc::timed_out));
   release.count_down();
   other.join();
@@ -889,9 +892,10 @@ TEST(Destruction, EndedLoopsHoldNothing) {  // L144
 
 TEST(Destruction, CapturesMayUseTheLoopOnTheirWayOut) {
   std::string log;
+  TimerId timer;  // outlives the loop, as everything does that captures refer to
   {
     Loop loop;
-    const TimerId timer = must(loop.set_timeout(1h, [] {}));
+    timer = must(loop.set_timeout(1h, [] {}));
     const auto meddle = [&, remote = loop.remote()]() mutable {
       EXPECT_FALSE(loop.post([] { ADD_FAILURE(); }));
       EXPECT_FALSE(loop.queue_microtask([] { ADD_FAILURE(); }));
@@ -1032,8 +1036,8 @@ TEST(Lifecycle, EmptyCallbacksThrowAndQueueNothing) {  // L146
 // --- Bindings ---
 
 TEST(Binding, ASecondAttachmentOfTheSameThrows) {  // L149
-  Loop loop;
   QuiescenceProbe probe;
+  Loop loop;
   loop.attach(probe);
   EXPECT_THROW(loop.attach(probe), std::logic_error);
   loop.detach(probe);

@@ -10,25 +10,30 @@
 namespace gyre {
 namespace {
 
-using internal::BlockQueue;
 using internal::LoopCore;
 using internal::OwnerCall;
 using internal::TimerQueue;
 
-void require(bool callable) {
-  if (!callable) throw std::logic_error("gyre: an empty callback was given to a loop");
+// What hardly ever happens stays out of line, so that what always happens is short.
+[[noreturn, gnu::cold]] void reject_empty_callback() {
+  throw std::logic_error("gyre: an empty callback was given to a loop");
 }
 
-std::unexpected<Error> ending() {
+void require(bool callable) {
+  if (!callable) reject_empty_callback();
+}
+
+[[gnu::cold]] std::unexpected<Error> ending() {
   return fail(Errc::terminated, "the loop is ending and accepts no new work");
 }
 
-Result<void> push(LoopCore& core, BlockQueue<Task>& queue, Task&& task, bool (LoopCore::*accepts)() const noexcept) {
+template <auto kQueue, auto kAccepts>
+Result<void> push(LoopCore& core, Task&& task) {
   const OwnerCall call(*core.shared);
   require(static_cast<bool>(task));
-  if (!(core.*accepts)()) return ending();
+  if (!(core.*kAccepts)()) return ending();
   core.take_ingress();  // what another thread posted before this call comes before it
-  queue.push_back(std::move(task));
+  (core.*kQueue).push_back(std::move(task));
   return {};
 }
 
@@ -76,22 +81,22 @@ Result<void> Loop::close() {
 }
 
 Result<void> Loop::post(Task task) {
-  return push(*core_, core_->external, std::move(task), &LoopCore::accepts_work);
+  return push<&LoopCore::external, &LoopCore::accepts_work>(*core_, std::move(task));
 }
 Result<void> Loop::post_priority(Task task) {
-  return push(*core_, core_->internal, std::move(task), &LoopCore::accepts_work);
+  return push<&LoopCore::internal, &LoopCore::accepts_work>(*core_, std::move(task));
 }
 Result<void> Loop::next_tick(Task task) {
-  return push(*core_, core_->ticks, std::move(task), &LoopCore::accepts_microtasks);
+  return push<&LoopCore::ticks, &LoopCore::accepts_microtasks>(*core_, std::move(task));
 }
 Result<void> Loop::queue_microtask(Task task) {
-  return push(*core_, core_->microtasks, std::move(task), &LoopCore::accepts_microtasks);
+  return push<&LoopCore::microtasks, &LoopCore::accepts_microtasks>(*core_, std::move(task));
 }
 Result<void> Loop::at_checkpoint_end(Task task) {
-  return push(*core_, core_->checkpoint_ends, std::move(task), &LoopCore::accepts_microtasks);
+  return push<&LoopCore::checkpoint_ends, &LoopCore::accepts_microtasks>(*core_, std::move(task));
 }
 Result<void> Loop::post_close(Task task) {
-  return push(*core_, core_->close_callbacks, std::move(task), &LoopCore::accepts_work);
+  return push<&LoopCore::close_callbacks, &LoopCore::accepts_work>(*core_, std::move(task));
 }
 
 Result<ImmediateId> Loop::set_immediate(Task task, bool ref) {
@@ -136,7 +141,7 @@ Result<TimerId> Loop::set_interval(Duration interval, Task task, bool ref) {
 
 namespace {
 
-std::unexpected<Error> timer_not_found(TimerId id) {
+[[gnu::cold]] std::unexpected<Error> timer_not_found(TimerId id) {
   return std::unexpected(Error(Errc::timer_not_found, "the timer is unknown, has fired, or was cancelled before")
                              .with("timer", id.value()));
 }

@@ -40,6 +40,12 @@ struct LoopOptions {
   /// While work is always ready, descriptors are still looked at after this many turns or this much time; at least 1.
   std::uint32_t turns_between_polls = 64;
   Duration time_between_polls = std::chrono::microseconds(50);
+  /// How long the thread looks out for work from other threads before it sleeps, while such work keeps coming: a task
+  /// that comes in this time costs nobody a system call. Only on the system's clock, and not on machines with one core.
+  Duration spin_before_sleep = std::chrono::microseconds(5);
+  /// How much later than its deadline a timer may fire, for the sake of fewer wake-ups: timers that are due within this
+  /// time of each other fire together. Never earlier.
+  Duration timer_slack = {};
 };
 
 /// Counters since the loop was made.

@@ -226,5 +226,60 @@ TEST(Remote, RacingPostsAndWakesWithDestruction) {
   }
 }
 
+class SpinBeforeSleep : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "there is nothing to wait for on one core";
+  }
+  /// Posts, and waits until it has run.
+  void post_and_wait() {
+    must(remote.post([&] { ++executed; }));
+    ++posted;
+    ASSERT_TRUE(eventually([&] { return executed == posted; }));
+  }
+  Loop loop{LoopOptions{.spin_before_sleep = 1h}};
+  Remote remote = loop.remote();
+  std::atomic<int> executed = 0;
+  int posted = 0;
+};
+
+TEST_F(SpinBeforeSleep, TasksThatKeepComingPutNobodyToSleep) {
+  Runner runner(loop);
+  ASSERT_TRUE(falls_asleep(remote));  // at first: nothing has come yet
+  for (int i = 0; i < 100; ++i) post_and_wait();
+  EXPECT_NE(remote.state(), LoopState::sleeping);
+  must(remote.shutdown());
+  must(runner.join());
+  EXPECT_EQ(loop.stats().sleeps, 1u);
+}
+
+TEST_F(SpinBeforeSleep, IsEndedByAStop) {
+  Runner runner(loop);
+  ASSERT_TRUE(falls_asleep(remote));
+  post_and_wait();
+  runner.stop();
+  EXPECT_TRUE(fails_with(runner.join(), Errc::cancelled));
+}
+
+TEST_F(SpinBeforeSleep, IsEndedByATimer) {
+  Runner runner(loop);
+  ASSERT_TRUE(falls_asleep(remote));
+  std::atomic<bool> fired = false;
+  must(remote.post([&] { must(loop.set_timeout(5ms, [&] { fired = true; })); }));
+  EXPECT_TRUE(eventually([&] { return fired.load(); }));
+  must(remote.shutdown());
+}
+
+TEST_F(SpinBeforeSleep, GivesWayToASleepWhenNothingComes) {
+  Loop brief({.spin_before_sleep = 1us});
+  Runner runner(brief);
+  ASSERT_TRUE(falls_asleep(brief.remote()));
+  for (int i = 0; i < 10; ++i) {
+    must(brief.remote().post([] {}));
+    ASSERT_TRUE(falls_asleep(brief.remote()));
+  }
+  must(brief.remote().shutdown());
+}
+
 }  // namespace
 }  // namespace gyre

@@ -626,5 +626,30 @@ TEST_P(TimerModel, AgreesWithTheReferenceOverAHundredThousandOperations) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TimerModel, ::testing::Values(1u, 2u, 3u));
 
+TEST(TimerSlack, TimersThatAreDueWithinItFireTogetherAndNoneEarlyOrTooLate) {
+  ManualClock clock(ManualClock::Mode::automatic);
+  Loop loop({.auto_exit = true, .clock = &clock, .timer_slack = 1ms});
+  const TimePoint start = clock.now();
+  std::vector<std::pair<int, Duration>> fired;
+  for (const int delay : {1500, 1000, 2000, 2001, 9000}) {  // microseconds
+    must(loop.set_timeout(std::chrono::microseconds(delay),
+                          [&, delay] { fired.emplace_back(delay, clock.now() - start); }));
+  }
+  must(loop.run());
+  const std::vector<std::pair<int, Duration>> expected = {
+      {1000, 2ms}, {1500, 2ms}, {2000, 2ms}, {2001, 3001us}, {9000, 10ms}};
+  EXPECT_EQ(fired, expected);
+}
+
+TEST(TimerSlack, ATimerBeyondTheEndOfTimeStaysThere) {
+  ManualClock clock;
+  Loop loop({.clock = &clock, .timer_slack = Duration::max()});
+  bool fired = false;
+  must(loop.set_timeout(1ms, [&] { fired = true; }));
+  clock.advance(1ms);
+  must(loop.poll_once());  // there is no sleep to be had: what is due fires
+  EXPECT_TRUE(fired);
+}
+
 }  // namespace
 }  // namespace gyre

@@ -55,6 +55,7 @@ proctype Producer() {
 active proctype Owner() {
   bool disturbed;
   byte timers = 2;
+turn:
   do
   :: true ->
      /* A turn: take what was posted, under the mutex, and run it. */
@@ -67,6 +68,11 @@ active proctype Owner() {
      :: executed == PRODUCERS * TASKS_EACH -> break
      :: else -> skip
      fi
+     /* It may look out for work for a while; what it sees in that time spares it the rest. */
+     if
+     :: ingress_pending -> goto turn
+     :: true -> skip
+     fi;
      /* To sleep, unless something has come. */
 #ifdef LATE_CHECK
      disturbed = ingress_pending || wake_requested;

@@ -10,9 +10,13 @@ namespace gyre::internal {
 
 /// A first-in first-out queue in linked blocks, for one thread at a time.
 ///
-/// Invariants: elements live in slots [begin, end) of each block and never move while queued, so a front element may be
-/// used in place until the next `pop_front`. Emptied blocks go to a spare list: after warm-up nothing is allocated.
-/// Whole queues join in constant time (`splice_back`), which is how a producer's queue becomes the owner's.
+/// Invariants: elements never move while queued, so a front element may be used in place until the next `pop_front`.
+/// Emptied blocks go to a spare list: after warm-up nothing is allocated. Whole queues join in constant time
+/// (`splice_back`), which is how a producer's queue becomes the owner's.
+///
+/// The queue points straight at its next element and its next free slot: a task that queues another waits for as few
+/// dependent loads as can be. A block records its own bounds only where the queue does not point at them: `begin` of
+/// all but the first block, `end` of all but the last.
 template <typename T>
 class BlockQueue {
  public:
@@ -25,23 +29,26 @@ class BlockQueue {
   std::size_t size() const noexcept { return size_; }
 
   void push_back(T&& value) {
-    if (tail_ == nullptr || tail_->end == kSlots) append_block();
-    ::new (tail_->slot(tail_->end)) T(std::move(value));
-    ++tail_->end;
+    if (back_ == back_limit_) [[unlikely]]
+      append_block();
+    ::new (static_cast<void*>(back_)) T(std::move(value));
+    ++back_;
     ++size_;
   }
 
   T& front() noexcept {
-    while (head_->begin == head_->end) retire_head();
-    return *head_->slot(head_->begin);
+    while (front_ == front_limit_) [[unlikely]]
+      retire_head();
+    return *front_;
   }
   /// Destroys the front element.
   void pop_front() noexcept {
     T& value = front();
-    ++head_->begin;
+    ++front_;
     --size_;
     value.~T();
-    if (head_->begin == head_->end && head_ == tail_) head_->begin = head_->end = 0;
+    // Begins again at the block's first slot, so that a short queue stays on the same cache lines.
+    if (front_ == back_) front_ = back_ = tail_->first();
   }
   /// Moves the front element out of the queue.
   T take_front() noexcept {
@@ -55,12 +62,16 @@ class BlockQueue {
     if (other.empty()) return;
     if (tail_ == nullptr) {
       head_ = other.head_;
+      front_ = other.front_;
+      front_limit_ = other.front_limit_;
     } else {
-      tail_->next = other.head_;
+      link(other.head_, other.front_);
     }
     tail_ = other.tail_;
+    back_ = other.back_;
+    back_limit_ = other.back_limit_;
     size_ += std::exchange(other.size_, 0);
-    other.head_ = other.tail_ = nullptr;
+    other.forget_blocks();
   }
   /// Gives spare blocks to `other` until it has `count`.
   void top_up_spares(BlockQueue& other, std::size_t count) noexcept {
@@ -75,12 +86,9 @@ class BlockQueue {
   /// Destroys all elements and gives all memory back.
   void clear() noexcept {
     while (!empty()) pop_front();
-    while (head_ != nullptr) retire_head();
-    while (spares_ != nullptr) {
-      Block* block = spares_;
-      spares_ = block->next;
-      delete block;
-    }
+    while (head_ != nullptr) delete std::exchange(head_, head_->next);
+    forget_blocks();
+    while (spares_ != nullptr) delete std::exchange(spares_, spares_->next);
     spare_count_ = 0;
   }
 
@@ -94,10 +102,11 @@ class BlockQueue {
  private:
   struct Block {
     Block* next = nullptr;
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
+    T* begin;
+    T* end;
+    // Not on cache lines of their own: aligned allocation costs a burst several times what it saves.
     alignas(T) std::byte storage[kSlots * sizeof(T)];
-    T* slot(std::uint32_t index) noexcept { return std::launder(reinterpret_cast<T*>(storage) + index); }
+    T* first() noexcept { return reinterpret_cast<T*>(storage); }
   };
 
   void append_block() {
@@ -111,31 +120,51 @@ class BlockQueue {
     }
     if (tail_ == nullptr) {
       head_ = block;
+      front_ = block->first();
     } else {
-      tail_->next = block;
+      link(block, block->first());
     }
     tail_ = block;
+    back_ = block->first();
+    back_limit_ = back_ + kSlots;
   }
+  /// Puts `block`, whose elements begin at `begin`, behind the last one, which thereby gets its end.
+  void link(Block* block, T* begin) noexcept {
+    block->begin = begin;
+    tail_->next = block;
+    tail_->end = back_;
+    if (tail_ == head_) front_limit_ = back_;
+  }
+  /// Goes on to the second block; there is one, for the first one's elements have a limit.
   void retire_head() noexcept {
     Block* block = head_;
     head_ = block->next;
-    if (head_ == nullptr) tail_ = nullptr;
+    front_ = head_->begin;
+    front_limit_ = head_ == tail_ ? nullptr : head_->end;
     keep_spare(block);
+  }
+  void forget_blocks() noexcept {
+    head_ = tail_ = nullptr;
+    front_ = front_limit_ = back_ = back_limit_ = nullptr;
   }
   void keep_spare(Block* block) noexcept {
     if (spare_count_ == kSparesKept) {
       delete block;
       return;
     }
-    block->begin = block->end = 0;
     block->next = spares_;
     spares_ = block;
     ++spare_count_;
   }
+
+  T* front_ = nullptr;
+  T* front_limit_ = nullptr;  // where the first block's elements end; null while it is the last block, too
+  T* back_ = nullptr;
+  T* back_limit_ = nullptr;
+  std::size_t size_ = 0;
   Block* head_ = nullptr;
   Block* tail_ = nullptr;
   Block* spares_ = nullptr;
-  std::size_t size_ = 0;
   std::size_t spare_count_ = 0;
 };
 

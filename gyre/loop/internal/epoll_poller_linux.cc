@@ -133,13 +133,13 @@ class EpollPoller final : public Poller {
 
   // Goes on with the time that is left when a signal interrupts.
   int wait_uninterrupted(Duration timeout, epoll_event* events, int capacity) {
-    const bool forever = timeout >= kForever;
+    const bool limited = timeout > Duration::zero() && timeout < kForever;
     const auto deadline =
-        forever ? std::chrono::steady_clock::time_point{} : std::chrono::steady_clock::now() + timeout;
+        limited ? std::chrono::steady_clock::now() + timeout : std::chrono::steady_clock::time_point{};
     for (;;) {
       const int count = wait_once(timeout, events, capacity);
       if (count >= 0 || errno != EINTR) return count;
-      if (!forever) timeout = std::max(Duration(deadline - std::chrono::steady_clock::now()), Duration::zero());
+      if (limited) timeout = std::max(Duration(deadline - std::chrono::steady_clock::now()), Duration::zero());
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
+#include <gyre/loop/internal/spin.h>
 
 namespace gyre::internal {
 
@@ -18,7 +19,11 @@ LoopCore::LoopCore(LoopOptions given) : options(std::move(given)), clock(options
   if (options.time_between_polls < Duration::zero()) {
     throw std::invalid_argument("gyre: LoopOptions::time_between_polls must not be negative");
   }
+  if (options.spin_before_sleep < Duration::zero() || options.timer_slack < Duration::zero()) {
+    throw std::invalid_argument("gyre: LoopOptions::spin_before_sleep and timer_slack must not be negative");
+  }
   if (clock == nullptr) clock = &steady_clock;
+  if (clock != &steady_clock || !may_spin()) options.spin_before_sleep = {};
   shared->core = this;
 }
 
@@ -130,8 +135,10 @@ Result<void> LoopCore::run(std::stop_token stop) {
   Result<void> result;
   if (!should_stop()) start_up();
   while (!should_stop() && !stop.stop_requested()) {
-    result = turn(TimePoint::max());
-    if (!result) break;
+    if (auto turned = turn(TimePoint::max()); !turned) {
+      result = std::move(turned);
+      break;
+    }
   }
   if (result && !should_stop()) result = fail(Errc::cancelled, "the loop was stopped by its stop token");
   shared->commit_termination(false);
@@ -230,9 +237,11 @@ Result<void> LoopCore::turn(TimePoint until) {
   const std::uint64_t first_timer_of_turn = timers.next_sequence();
   take_ingress();
   checkpoint();
-  if (auto polled = poll_phase(until); !polled) return polled;
-  checkpoint();
-  if (options.auto_exit && !should_stop() && !is_alive() && try_auto_exit()) return {};
+  if (watchers.size() > 0 || !has_ready_work()) {  // else there is nothing to ask and nothing to wait for
+    if (auto polled = poll_phase(until); !polled) return polled;
+    checkpoint();
+  }
+  if (options.auto_exit && external.empty() && !should_stop() && !is_alive() && try_auto_exit()) return {};
   if (!immediates.empty()) run_immediates();
   if (!close_callbacks.empty()) run_queue(close_callbacks, CallbackKind::close);
   if (!timers.empty()) run_timers(first_timer_of_turn);
@@ -251,9 +260,7 @@ void LoopCore::take_ingress_now() {
   shared->ingress_pending.store(false, std::memory_order_relaxed);  // guarded by the mutex
 }
 
-void LoopCore::checkpoint() {
-  if (in_checkpoint_) return;
-  if (ticks.empty() && microtasks.empty() && checkpoint_ends.empty() && bindings.empty()) return;
+void LoopCore::checkpoint_now() {
   in_checkpoint_ = true;
   for (bool more = true; more && !should_abort();) {
     more = false;
@@ -280,8 +287,8 @@ void LoopCore::checkpoint() {
 bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind) {
   bool any = false;
   while (!queue.empty() && !should_abort()) {
-    Task task = queue.take_front();
-    contain(kind, task);
+    contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
+    queue.pop_front();
     any = true;
   }
   return any;
@@ -307,7 +314,7 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
   const bool no_wait = until != TimePoint::max() && until <= now();
   const bool ready = no_wait || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now()) ||
                      (options.auto_exit && !is_alive());
-  if (!ready) return sleep(std::min(timers.next_deadline(), until));
+  if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
   if (!watching) return {};
   // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
   if (!no_wait && ++turns_since_poll_ < options.turns_between_polls &&
@@ -320,6 +327,10 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
 Result<void> LoopCore::sleep(TimePoint until) {
   const bool watching = watchers.size() > 0;
   if (!watching && offloads_.in_use() == 0 && clock->skip_to(until)) {
+    now_is_fresh_ = false;
+    return {};
+  }
+  if (spinning_pays_ && spin_for_work(until)) {
     now_is_fresh_ = false;
     return {};
   }
@@ -339,7 +350,25 @@ Result<void> LoopCore::sleep(TimePoint until) {
     }
   }
   wake_up();
+  spinning_pays_ = options.spin_before_sleep > Duration::zero() &&
+                   shared->ingress_pending.load(std::memory_order_relaxed);  // only a guess at what will be
   return result;
+}
+
+// Waits actively for another thread's task; true if one has come. The loop counts as running meanwhile, so that
+// producers need not wake it. What is read here decides nothing: before it sleeps, the loop looks again.
+bool LoopCore::spin_for_work(TimePoint until) noexcept {
+  Duration limit = options.spin_before_sleep;
+  if (watchers.size() > 0) limit = std::min(limit, options.time_between_polls);  // the kernel is not asked meanwhile
+  const TimePoint end = std::min(saturating_add(now(), limit), until);
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (shared->ingress_pending.load(std::memory_order_relaxed)) return true;
+      if (shared->wake_requested.load(std::memory_order_relaxed)) return false;  // `sleep` clears it
+      relax_cpu();
+    }
+  } while (!should_stop() && refresh_now() < end);
+  return spinning_pays_ = false;
 }
 
 // Leaves the sleeping state, whatever ended the sleep.
@@ -359,7 +388,7 @@ Result<void> LoopCore::poll_descriptors(Duration timeout) {
   turns_since_poll_ = 0;
   if (!count) return std::unexpected(count.error());
   const bool has_strays = std::any_of(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(*count),
-                                      [this](const auto& event) { return watchers.find(event.token) == nullptr; });
+                                      [this](const auto& event) { return !watchers.contains(event.token); });
   for (std::size_t i = 0; i < *count && !should_stop(); ++i) {
     const auto registration = watchers.find(events_[i].token);
     if (registration == nullptr) continue;  // stopped by an earlier callback of this batch
@@ -423,7 +452,7 @@ void LoopCore::run_timers(std::uint64_t armed_before) {
 void LoopCore::settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval) {
   auto* timer = timers.find(id);
   if (timer == nullptr) return;  // cancelled by its own callback
-  if (timer->position == TimerQueue::kNotQueued) {
+  if (!timers.is_waiting(id)) {
     if (interval == TimerQueue::kOnce) {
       timers.finish(id);
       return;

@@ -30,7 +30,10 @@ class LoopCore {
   Result<Step> step(std::stop_token stop, TimePoint until);
   Result<bool> run_for(Duration duration);
   Result<void> close();
-  void checkpoint();
+  void checkpoint() {
+    if ((ticks.size() | microtasks.size() | checkpoint_ends.size()) == 0 && bindings.empty()) return;
+    if (!in_checkpoint_) checkpoint_now();
+  }
   using OffloadJob = UniqueFunction<void(std::stop_token)>;
   using OffloadDone = UniqueFunction<void(const Error*)>;
   Result<void> offload(OffloadJob job, OffloadDone done);
@@ -86,11 +89,13 @@ class LoopCore {
   void start_up();
   Result<void> turn(TimePoint until);
   void take_ingress_now();
+  void checkpoint_now();
   bool run_all(BlockQueue<Task>& queue, CallbackKind kind);
   bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
   bool has_ready_work() const noexcept;
   Result<void> poll_phase(TimePoint until);
   Result<void> sleep(TimePoint until);
+  bool spin_for_work(TimePoint until) noexcept;
   Result<void> poll_descriptors(Duration timeout);
   void wake_up() noexcept;
   void run_immediates();
@@ -115,7 +120,7 @@ class LoopCore {
   /// Keeps what the callable throws away from the loop.
   template <typename Callable>
   void guard(CallbackKind kind, Callable&& callable);
-  void report(CallbackKind kind);
+  [[gnu::cold]] void report(CallbackKind kind);
 
   std::array<Poller::Event, kEventsPerPoll> events_;
   std::unique_ptr<OffloadPool> offload_pool_;
@@ -125,6 +130,7 @@ class LoopCore {
   TimePoint last_poll_{};
   std::uint32_t turns_since_poll_ = 0;
   bool now_is_fresh_ = false;
+  bool spinning_pays_ = false;  // the last time of waiting was ended by another thread
   bool started_ = false;
   bool in_checkpoint_ = false;
   bool reporting_ = false;

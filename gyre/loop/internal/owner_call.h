@@ -12,12 +12,14 @@ namespace gyre::internal {
 class OwnerCall {
  public:
   explicit OwnerCall(SharedState& shared) {
-    if (!shared.on_owner_thread()) borrow(shared);
+    if (!shared.on_owner_thread()) [[unlikely]]
+      borrow(shared);
   }
   OwnerCall(const OwnerCall&) = delete;
   OwnerCall& operator=(const OwnerCall&) = delete;
   ~OwnerCall() {
-    if (borrowed_ != nullptr) give_back();
+    if (borrowed_ != nullptr) [[unlikely]]
+      give_back();
   }
 
  private:

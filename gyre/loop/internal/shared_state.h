@@ -10,6 +10,7 @@
 #include <gyre/loop/internal/block_queue.h>
 #include <gyre/loop/internal/parker.h>
 #include <gyre/loop/internal/poller.h>
+#include <gyre/loop/internal/short_lock.h>
 #include <gyre/loop/state.h>
 
 namespace gyre::internal {
@@ -32,18 +33,23 @@ inline thread_local const SharedState* offloading_for = nullptr;
 /// producer wakes the owner, or the owner does not go to sleep. A producer that finds `ingress_pending` or
 /// `wake_requested` set already leaves the waking to the one who set it.
 struct SharedState {
+  // Written by the owner when it falls asleep and wakes up, read by producers.
   alignas(kCacheLinePair) std::atomic<LoopState> state{LoopState::awake};
-  alignas(kCacheLinePair) std::atomic<bool> ingress_pending{false};
-  std::atomic<bool> stop_requested{false};   // drain, then end
-  std::atomic<bool> abort_requested{false};  // end without running what is queued
   std::atomic<bool> sleeps_in_poller{false};
+
+  // Written by producers all the time. Nothing else may share these lines: the owner would wait for them to come back.
+  alignas(kCacheLinePair) std::atomic<bool> ingress_pending{false};
   std::atomic<bool> wake_requested{false};  // cleared by the owner; one physical wake-up per sleep suffices
+
+  // Hardly ever written, and read by the owner around every callback.
+  alignas(kCacheLinePair) std::atomic<bool> stop_requested{false};  // drain, then end
+  std::atomic<bool> abort_requested{false};                         // end without running what is queued
   /// The thread that may touch the loop: its `thread_tag`. Null before the first run and after the end. Written under
   /// `ownership`; relaxed reads suffice, for they only ask "is it me?", and a thread knows what it wrote itself.
   std::atomic<const char*> owner{nullptr};
   Parker parker;
 
-  alignas(kCacheLinePair) std::mutex mutex;
+  alignas(kCacheLinePair) ShortLock mutex;
   // Guarded by mutex:
   bool accepting = true;
   bool accepting_completions = true;
@@ -51,7 +57,7 @@ struct SharedState {
   BlockQueue<Task> internal;
   std::unique_ptr<Poller> poller;
   bool done = false;
-  std::condition_variable done_changed;
+  std::condition_variable_any done_changed;
 
   /// Taken before `mutex` where both are needed.
   std::mutex ownership;

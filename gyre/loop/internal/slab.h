@@ -12,8 +12,13 @@ namespace gyre::internal {
 template <typename T>
 class Slab {
  public:
+  static constexpr std::uint32_t kChunk = 128;  // it grows by so many at a time
+
+  /// True if the next `acquire` will allocate.
+  bool is_full() const noexcept { return free_.empty(); }
   std::uint32_t acquire() {
-    if (free_.empty()) grow();
+    if (free_.empty()) [[unlikely]]
+      grow();
     const std::uint32_t index = free_.back();
     free_.pop_back();
     return index;
@@ -26,8 +31,6 @@ class Slab {
   std::size_t in_use() const noexcept { return capacity() - free_.size(); }
 
  private:
-  static constexpr std::uint32_t kChunk = 128;
-
   void grow() {
     const std::uint32_t first = capacity();
     free_.reserve(first + kChunk);

@@ -10,31 +10,30 @@
 #include <gyre/base/task.h>
 #include <gyre/loop/ids.h>
 #include <gyre/loop/internal/slab.h>
+#include <gyre/loop/internal/timer_wheel.h>
 
 namespace gyre::internal {
 
 /// Pending timers in exact order: by deadline, equal deadlines in the order they were armed.
 ///
-/// A 4-ary heap of (deadline, sequence, slot) beside a slab of timers. The heap's entries hold what is compared, so
-/// sifting stays within one array; each timer knows its heap position, so cancelling needs no search. A timer is named
-/// by a 64-bit number that is never used again, plus the slab slot where it can be looked up directly.
+/// A slab of timers beside the wheel that orders them; the wheel knows a timer by its slab slot. To users, a timer is
+/// named by a 64-bit number that is never used again, plus the slot, where it can be looked up directly.
 class TimerQueue {
  public:
   static constexpr Duration kOnce{-1};
-  static constexpr std::uint32_t kNotQueued = std::numeric_limits<std::uint32_t>::max();
 
   struct Timer {
     Task callback;
     std::uint64_t id = 0;  // 0: the slot is free
     Duration interval = kOnce;
-    std::uint32_t position = 0;  // in the heap; kNotQueued while its callback runs
     bool ref = true;
   };
 
   /// Returns an empty id when all ids are used up.
   TimerId add(TimePoint deadline, Duration interval, Task&& callback, bool ref) {
     if (last_id_ == std::numeric_limits<std::uint64_t>::max()) return {};
-    make_room();
+    if (slab_.is_full()) [[unlikely]]
+      make_room();
     const std::uint32_t slot = slab_.acquire();
     Timer& timer = slab_[slot];
     timer.callback = std::move(callback);
@@ -42,7 +41,7 @@ class TimerQueue {
     timer.interval = interval;
     timer.ref = ref;
     ref_count_ += ref ? 1 : 0;
-    push({deadline, next_sequence_++, slot});
+    wheel_.insert(slot, deadline, next_sequence_++);
     return TimerId(timer.id, slot);
   }
 
@@ -55,8 +54,7 @@ class TimerQueue {
 
   /// Takes a timer out for good and returns its callback, so that the caller decides when captures are destroyed.
   Task remove(TimerId id) noexcept {
-    Timer& timer = slab_[id.slot()];
-    if (timer.position != kNotQueued) erase(timer.position);
+    if (wheel_.contains(id.slot())) wheel_.erase(id.slot());
     return release(id.slot());
   }
 
@@ -68,37 +66,41 @@ class TimerQueue {
 
   /// Moves a timer to another deadline, behind all that are armed for it already.
   void rearm(TimerId id, TimePoint deadline) noexcept {
-    Timer& timer = slab_[id.slot()];
-    if (timer.position != kNotQueued) erase(timer.position);
-    push({deadline, next_sequence_++, id.slot()});
+    if (wheel_.contains(id.slot())) wheel_.erase(id.slot());
+    wheel_.insert(id.slot(), deadline, next_sequence_++);
   }
+  /// False while a timer's callback runs, unless that has armed it anew.
+  bool is_waiting(TimerId id) const noexcept { return wheel_.contains(id.slot()); }
 
   /// The next sequence number: timers armed from now on have this one or a higher one.
   std::uint64_t next_sequence() const noexcept { return next_sequence_; }
   /// True if none is waiting for its deadline.
-  bool empty() const noexcept { return heap_.empty(); }
+  bool empty() const noexcept { return wheel_.empty(); }
   /// How many there are, set-aside ones and one whose callback is running included.
   std::size_t size() const noexcept { return slab_.in_use(); }
   std::size_t ref_count() const noexcept { return ref_count_; }
-  TimePoint next_deadline() const noexcept { return heap_.empty() ? TimePoint::max() : heap_.front().deadline; }
+  TimePoint next_deadline() noexcept { return wheel_.next_deadline(); }
 
-  /// Takes the first timer that is due at `now` and was armed before `before_sequence` off the heap. It stays alive,
-  /// unqueued, until `finish` or `rearm`. Due timers armed later are set aside; `restore_deferred` puts them back.
+  /// Takes the first timer that is due at `now` and was armed before `before_sequence` out of the order. It stays
+  /// alive, not waiting, until `finish` or `rearm`. Due timers armed later are set aside; `restore_deferred` puts them
+  /// back.
   std::optional<TimerId> take_due(TimePoint now, std::uint64_t before_sequence) {
-    while (!heap_.empty() && heap_.front().deadline <= now) {
-      const Entry entry = heap_.front();
-      erase(0);
-      if (entry.sequence < before_sequence) return TimerId(slab_[entry.slot].id, entry.slot);
-      deferred_.push_back({entry, slab_[entry.slot].id});
+    for (;;) {
+      const std::uint32_t slot = wheel_.first_due(now);
+      if (slot == TimerWheel::kNone) break;
+      wheel_.erase(slot);
+      const TimerId id(slab_[slot].id, slot);
+      if (wheel_.sequence(slot) < before_sequence) return id;
+      deferred_.push_back({id, wheel_.deadline(slot), wheel_.sequence(slot)});
     }
     return std::nullopt;
   }
   void restore_deferred() noexcept {
     // Backwards: of a timer that was armed anew and set aside again, the last entry holds.
     for (; !deferred_.empty(); deferred_.pop_back()) {
-      const auto& [entry, id] = deferred_.back();
+      const Deferred& last = deferred_.back();
       // It may have been cancelled, or armed anew, by a callback in between.
-      if (slab_[entry.slot].id == id && slab_[entry.slot].position == kNotQueued) push(entry);
+      if (find(last.id) != nullptr && !is_waiting(last.id)) wheel_.insert(last.id.slot(), last.deadline, last.sequence);
     }
   }
   /// Ends a timer taken by `take_due`.
@@ -106,9 +108,9 @@ class TimerQueue {
 
   /// Takes any queued timer out for good and returns its callback; an empty task if there is none.
   Task remove_any() noexcept {
-    if (heap_.empty()) return {};
-    const std::uint32_t slot = heap_.back().slot;
-    erase(static_cast<std::uint32_t>(heap_.size() - 1));
+    const std::uint32_t slot = wheel_.any();
+    if (slot == TimerWheel::kNone) return {};
+    wheel_.erase(slot);
     return release(slot);
   }
 
@@ -116,16 +118,6 @@ class TimerQueue {
   void set_last_id_for_test(std::uint64_t id) noexcept { last_id_ = id; }
 
  private:
-  struct Entry {
-    TimePoint deadline;
-    std::uint64_t sequence;
-    std::uint32_t slot;
-    bool before(const Entry& other) const noexcept {
-      return deadline != other.deadline ? deadline < other.deadline : sequence < other.sequence;
-    }
-  };
-  static constexpr std::uint32_t kArity = 4;
-
   Task release(std::uint32_t slot) noexcept {
     Timer& timer = slab_[slot];
     if (timer.ref) --ref_count_;
@@ -134,64 +126,21 @@ class TimerQueue {
     return std::move(timer.callback);
   }
 
-  // All that could run out of memory happens here, before anything has changed.
+  // For all the slots that the slab is about to add. What could run out of memory does so before anything has changed.
   void make_room() {
-    const std::size_t needed = slab_.in_use() + 1;
-    if (heap_.capacity() < needed) heap_.reserve(std::max(2 * needed, std::size_t{64}));
-    if (deferred_.capacity() < heap_.capacity()) deferred_.reserve(heap_.capacity());
+    const std::uint32_t capacity = slab_.capacity() + Slab<Timer>::kChunk;
+    wheel_.reserve(capacity);
+    if (deferred_.capacity() < capacity) deferred_.reserve(std::max<std::size_t>(2 * deferred_.capacity(), capacity));
   }
 
-  void push(const Entry& entry) noexcept {
-    heap_.push_back(entry);
-    sift_up(static_cast<std::uint32_t>(heap_.size() - 1), entry);
-  }
-  void erase(std::uint32_t position) noexcept {
-    slab_[heap_[position].slot].position = kNotQueued;
-    const Entry last = heap_.back();
-    heap_.pop_back();
-    if (position == heap_.size()) return;
-    if (position > 0 && last.before(heap_[(position - 1) / kArity])) {
-      sift_up(position, last);
-    } else {
-      sift_down(position, last);
-    }
-  }
-  void place(std::uint32_t position, const Entry& entry) noexcept {
-    heap_[position] = entry;
-    slab_[entry.slot].position = position;
-  }
-  void sift_up(std::uint32_t position, const Entry entry) noexcept {
-    while (position > 0) {
-      const std::uint32_t parent = (position - 1) / kArity;
-      if (!entry.before(heap_[parent])) break;
-      place(position, heap_[parent]);
-      position = parent;
-    }
-    place(position, entry);
-  }
-  void sift_down(std::uint32_t position, const Entry entry) noexcept {
-    const auto size = static_cast<std::uint32_t>(heap_.size());
-    for (;;) {
-      const std::uint32_t first = position * kArity + 1;
-      if (first >= size) break;
-      std::uint32_t best = first;
-      const std::uint32_t last = std::min(first + kArity, size);
-      for (std::uint32_t child = first + 1; child < last; ++child) {
-        if (heap_[child].before(heap_[best])) best = child;
-      }
-      if (!heap_[best].before(entry)) break;
-      place(position, heap_[best]);
-      position = best;
-    }
-    place(position, entry);
-  }
+  struct Deferred {
+    TimerId id;
+    TimePoint deadline;
+    std::uint64_t sequence;
+  };
 
   Slab<Timer> slab_;
-  std::vector<Entry> heap_;
-  struct Deferred {
-    Entry entry;
-    std::uint64_t id;
-  };
+  TimerWheel wheel_;
   std::vector<Deferred> deferred_;
   std::uint64_t last_id_ = 0;
   std::uint64_t next_sequence_ = 0;

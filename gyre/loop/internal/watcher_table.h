@@ -25,6 +25,10 @@ class WatcherTable {
   Result<void> modify(Registration& registration, Readiness interest);
   Result<void> remove(Registration& registration);
   void set_ref(Registration& registration, bool ref) noexcept;
+  bool contains(std::uint64_t token) const noexcept {
+    const Slot& slot = slots_[static_cast<std::uint32_t>(token)];
+    return slot.generation == token >> 32 && slot.registration != nullptr;
+  }
   /// The registration an event is for; null if it is no longer there.
   std::shared_ptr<Registration> find(std::uint64_t token) const noexcept;
   /// Puts right a kernel set that holds descriptors which were closed while watched, and cannot be taken out of it any
