@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -119,6 +120,19 @@ class AtEnd {
 
  private:
   std::function<void()> action_;
+};
+
+/// A binding without queues that records what it is asked and told.
+struct QuiescenceProbe final : LoopBinding {
+  std::function<void()> quiescent;
+  std::optional<LoopEnd> end;
+  bool run_ticks() override { return false; }
+  bool run_microtasks() override { return false; }
+  bool finish_checkpoint() override { return false; }
+  void on_quiescent() override {
+    if (quiescent) quiescent();
+  }
+  void on_terminated(LoopEnd how) override { end = how; }
 };
 
 }  // namespace gyre::testing
