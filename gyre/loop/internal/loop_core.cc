@@ -312,8 +312,9 @@ bool LoopCore::has_ready_work() const noexcept {
 Result<void> LoopCore::poll_phase(TimePoint until) {
   const bool watching = watchers.size() > 0;
   const bool no_wait = until != TimePoint::max() && until <= now();
-  const bool ready = no_wait || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now()) ||
-                     (options.auto_exit && !is_alive());
+  // First: the question takes over what other threads have just posted, which then is ready.
+  const bool may_exit = options.auto_exit && !is_alive();
+  const bool ready = no_wait || may_exit || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
   if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
   if (!watching) return {};
   // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
