@@ -102,7 +102,10 @@ bool starts_from(Engine& engine, std::span<const std::byte> snapshot) {
 TEST(SnapshotIdentity, OnlyTheBuildOfTheEngineThatMadeItUsesIt) {
   const auto engine = make_v8_engine();
   const auto own = internal::builtin_snapshot();
-  ASSERT_FALSE(own.empty());
+  if (own.empty()) {  // a build with GYRE_JS_SNAPSHOT=OFF
+    EXPECT_FALSE(starts_from(*engine, own));
+    return;
+  }
   EXPECT_TRUE(starts_from(*engine, own));
 
   struct alignas(64) Block {
