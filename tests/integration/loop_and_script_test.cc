@@ -31,9 +31,9 @@ TEST(Chain, PassesFromScriptToThePoolAndBackManyTimes) {
   });
   host.run(
       "const later = n => new Promise(resolve => square(n, resolve));"
-      "(async () => { let sum = 0; for (let i = 1; i <= 100; i++) sum += await later(i); console.log(sum); })();"
-      "Promise.all([later(3), later(4)]).then(both => console.log(both.join()))");
-  EXPECT_EQ(host.output, "9,16\n338350\n");
+      "const sums = (async () => { let sum = 0; for (let i = 1; i <= 100; i++) sum += await later(i); return sum; })();"
+      "Promise.all([sums, later(3), later(4)]).then(all => console.log(all.join()))");
+  EXPECT_EQ(host.output, "338350,9,16\n");
 }
 
 TEST(Chain, KeepsTheOrderOfScriptAndNativeSteps) {

@@ -10,7 +10,7 @@ namespace {
 constexpr int kLimitExitCode = 3;
 
 // Between two attempts to stop a script.
-constexpr Duration kGrace = std::chrono::milliseconds(250);
+constexpr Duration kGrace = std::chrono::milliseconds(100);
 // Before this attempt, the script is stopped by interrupts, which can name the line.
 constexpr int kFirstTermination = 4;
 
