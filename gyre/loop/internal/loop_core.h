@@ -16,6 +16,10 @@
 
 namespace gyre::internal {
 
+/// In a catch-all: lets through what no C++ code has thrown. It is the cancellation of this thread (pthread_exit), and
+/// to swallow it would abort the process.
+void let_cancellation_pass();
+
 /// The machinery behind `Loop`: its queues and the turn that empties them. Everything here belongs to the owner thread,
 /// except `shared`.
 class LoopCore {
@@ -119,7 +123,14 @@ class LoopCore {
   }
   /// Keeps what the callable throws away from the loop.
   template <typename Callable>
-  void guard(CallbackKind kind, Callable&& callable);
+  void guard(CallbackKind kind, Callable&& callable) {
+    try {
+      callable();
+    } catch (...) {
+      let_cancellation_pass();
+      report(kind);
+    }
+  }
   [[gnu::cold]] void report(CallbackKind kind);
 
   std::array<Poller::Event, kEventsPerPoll> events_;

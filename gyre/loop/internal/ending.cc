@@ -1,0 +1,146 @@
+#include <exception>
+
+#include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/owner_call.h>
+
+namespace gyre::internal {
+
+// How a loop ends: by itself, after a drain, or at once.
+
+LoopCore::Claim LoopCore::claim_end() {
+  if (shared->on_owner_thread() && shared->inside) {
+    std::terminate();  // a callback destroys the loop that is executing it
+  }
+  const std::lock_guard lock(shared->ownership);
+  if (shared->ended) return Claim::ended;
+  if (shared->inside || shared->end_claimed) return Claim::elsewhere;
+  shared->owner.store(&thread_tag, std::memory_order_relaxed);
+  shared->inside = true;
+  return Claim::granted;
+}
+
+Result<void> LoopCore::close() {
+  if (shared->on_owner_thread() && shared->inside) {
+    return fail(Errc::reentrant_close, "close was called from a callback; use shutdown here");
+  }
+  static_cast<void>(OwnerCall(*shared));  // throws on another thread than the owner's
+  const Claim claim = claim_end();
+  if (claim == Claim::ended) return fail(Errc::terminated, "the loop has ended already");
+  shared->commit_termination(true);
+  if (claim == Claim::granted) end();
+  shared->wait_done(Duration::max());
+  return {};
+}
+
+void LoopCore::end_never_run() {
+  {
+    const std::lock_guard lock(shared->ownership);
+    shared->owner.store(&thread_tag, std::memory_order_relaxed);
+    shared->inside = true;
+  }
+  end();
+}
+
+// True if the end is decided.
+bool LoopCore::try_auto_exit() {
+  for (std::size_t i = 0; i < bindings.size(); ++i) {
+    guard(CallbackKind::quiescence, [&] { bindings[i]->on_quiescent(); });
+  }
+  checkpoint();
+  if (is_alive()) return false;
+  const std::lock_guard lock(shared->mutex);
+  // Somebody posted, asked for the end, or cancelled the run at the last moment.
+  if (shared->ingress_pending.load(std::memory_order_relaxed) || !shared->accepting || stop_.stop_requested()) {
+    return false;
+  }
+  shared->accepting = false;
+  shared->stop_requested.store(true, std::memory_order_seq_cst);
+  shared->state.store(LoopState::terminating, std::memory_order_seq_cst);
+  return exits_by_itself_ = true;
+}
+
+// From the moment that this gives up ownership, another thread may destroy the loop.
+void LoopCore::end() {
+  const auto state = shared;
+  stop_ = {};
+  in_checkpoint_ = false;  // it is set still if a thread's cancellation has left a callback
+  if (!should_abort()) drain();
+  drained_ = true;
+  const LoopEnd how = should_abort() ? LoopEnd::close : exits_by_itself_ ? LoopEnd::auto_exit : LoopEnd::shutdown;
+  while (!bindings.empty()) {
+    LoopBinding* const binding = bindings.front();
+    bindings.erase(bindings.begin());
+    guard(CallbackKind::quiescence, [&] { binding->on_terminated(how); });
+  }
+  discard_everything();
+  {
+    const std::lock_guard lock(state->mutex);
+    state->accepting_completions = false;
+    state->poller.reset();
+    state->state.store(LoopState::terminated, std::memory_order_seq_cst);
+  }
+  discard_everything();  // what has completed meanwhile
+  options.on_callback_error.reset();
+  {
+    const std::lock_guard lock(state->ownership);
+    state->ended = true;
+    state->end_claimed = false;
+    state->inside = false;
+    state->owner.store(nullptr, std::memory_order_relaxed);
+  }
+  const std::lock_guard lock(state->mutex);
+  state->external.clear();  // empty; this gives their memory back
+  state->internal.clear();
+  state->done = true;
+  state->done_changed.notify_all();
+}
+
+// Runs all accepted work. Timers and descriptors are over.
+void LoopCore::drain() {
+  if (exits_by_itself_) discard_immediates();  // only un-ref'd ones are left
+  checkpoint();
+  while (!should_abort()) {
+    take_ingress();
+    if (!immediates.empty()) {
+      run_immediates();
+    } else if (!close_callbacks.empty()) {
+      run_queue(close_callbacks, CallbackKind::close);
+    } else if (!internal.empty()) {
+      run_queue(internal, CallbackKind::priority_task);
+    } else if (!external.empty()) {
+      run_queue(external, CallbackKind::task);
+    } else if (offloads_.in_use() > 0) {
+      wait_for_completion();
+    } else {
+      break;
+    }
+  }
+}
+
+// Sleeps until an off-loaded job reports, or the loop is closed.
+void LoopCore::wait_for_completion() {
+  shared->sleeps_in_poller.store(false, std::memory_order_seq_cst);
+  if (!shared->ingress_pending.load(std::memory_order_seq_cst) &&
+      !shared->abort_requested.load(std::memory_order_seq_cst)) {
+    shared->parker.park(Duration::max());
+  }
+  wake_up();
+}
+
+void LoopCore::discard_immediates() {
+  immediates.begin_batch();
+  while (Task dropped = immediates.next_in_batch()) dropped.reset();
+}
+
+// Destroys everything that is queued. Captures' destructors may call the loop, which refuses them.
+void LoopCore::discard_everything() noexcept {
+  while (Task dropped = timers.remove_any()) dropped.reset();
+  discard_immediates();
+  take_ingress();
+  for (auto* queue : {&external, &internal, &close_callbacks, &ticks, &microtasks, &checkpoint_ends}) queue->clear();
+  watchers.clear();
+  offload_pool_.reset();
+  for (std::uint32_t slot = 0; slot < offloads_.capacity(); ++slot) offloads_[slot].reset();
+}
+
+}  // namespace gyre::internal

@@ -1,0 +1,206 @@
+#include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/owner_call.h>
+
+namespace gyre::internal {
+
+// The ways to run a loop, and the turn that all of them make.
+
+namespace {
+
+// Ends the loop at once if something unwinds the thread through a run call: a thread that is cancelled, or memory that
+// ran out. Nobody else could run the loop then, and those who wait for its end would wait for ever.
+template <typename End>
+class OnUnwind {
+ public:
+  explicit OnUnwind(End end) : end_(std::move(end)) {}
+  OnUnwind(const OnUnwind&) = delete;
+  OnUnwind& operator=(const OnUnwind&) = delete;
+  ~OnUnwind() {
+    if (armed_) end_();
+  }
+  void disarm() { armed_ = false; }
+
+ private:
+  End end_;
+  bool armed_ = true;
+};
+
+}  // namespace
+
+Result<void> LoopCore::enter() {
+  if (shared->on_owner_thread() && shared->inside) {
+    return fail(Errc::reentrant_run, "run was called from a callback of the same loop");
+  }
+  const std::lock_guard lock(shared->ownership);
+  const bool owned = shared->owner.load(std::memory_order_relaxed) != nullptr;
+  if (owned && !shared->on_owner_thread() && shared->state.load() != LoopState::terminating) {
+    return fail(Errc::already_running, "another thread is running this loop");
+  }
+  if ((owned && !shared->on_owner_thread()) || shared->end_claimed || shared->ended) {
+    return fail(Errc::terminated, "the loop has ended or is ending; make a new one");
+  }
+  shared->owner.store(&thread_tag, std::memory_order_relaxed);
+  shared->inside = true;
+  // Never run, or paused between two steps. If neither, the end has been requested, and the caller sees that.
+  LoopState state = LoopState::awake;
+  if (!shared->state.compare_exchange_strong(state, LoopState::running) && state == LoopState::sleeping) {
+    shared->state.compare_exchange_strong(state, LoopState::running);
+  }
+  return {};
+}
+
+void LoopCore::leave() noexcept {
+  stop_ = {};
+  const std::lock_guard lock(shared->ownership);
+  shared->inside = false;
+  LoopState expected = LoopState::running;
+  shared->state.compare_exchange_strong(expected, LoopState::sleeping);
+}
+
+Result<void> LoopCore::run(std::stop_token stop) {
+  if (auto entered = enter(); !entered) return entered;
+  OnUnwind unwinding([this] {
+    shared->commit_termination(true);
+    end();
+  });
+  // Not through `this`: once the loop has ended, another thread may destroy it.
+  const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
+  stop_ = stop;
+  Result<void> result;
+  if (!should_stop()) start_up();
+  while (!should_stop() && !stop.stop_requested()) {
+    if (auto turned = turn(TimePoint::max()); !turned) {
+      result = std::move(turned);
+      break;
+    }
+  }
+  if (result && !should_stop()) result = fail(Errc::cancelled, "the loop was stopped by its stop token");
+  shared->commit_termination(false);
+  unwinding.disarm();
+  end();
+  return result;
+}
+
+Result<LoopCore::Step> LoopCore::step(std::stop_token stop, TimePoint until) {
+  if (auto entered = enter(); !entered) return std::unexpected(entered.error());
+  OnUnwind unwinding([this] {
+    shared->commit_termination(true);
+    end();
+  });
+  const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
+  stop_ = stop;
+  Result<void> result;
+  const std::uint64_t callbacks_before = stats.callbacks;
+  if (!should_stop()) start_up();
+  checkpoint();  // of what was queued between two steps
+  const bool no_wait = stop.stop_requested() || stats.callbacks != callbacks_before;
+  if (!should_stop()) result = turn(no_wait ? TimePoint::min() : until);
+  unwinding.disarm();
+  Step outcome = Step::ended;
+  if (should_stop()) {
+    end();
+  } else {
+    outcome = is_alive() ? Step::alive : Step::idle;
+    leave();
+  }
+  if (!result) return std::unexpected(result.error());
+  return outcome;
+}
+
+Result<bool> LoopCore::run_for(Duration duration) {
+  const TimePoint until = saturating_add(clock->now(), duration);
+  for (;;) {
+    auto stepped = step({}, until);
+    if (!stepped) return std::unexpected(stepped.error());
+    if (*stepped == Step::ended) return false;
+    if (clock->now() >= until) return true;
+  }
+}
+
+// --- A turn ---
+
+// What was queued before the first turn: priority tasks first, then a checkpoint, then the timers that are due.
+void LoopCore::start_up() {
+  if (started_) return;
+  started_ = true;
+  refresh_now();
+  last_poll_ = now_;
+  take_ingress();
+  run_queue(internal, CallbackKind::priority_task);
+  checkpoint();
+  run_timers(timers.next_sequence());
+}
+
+Result<void> LoopCore::turn(TimePoint until) {
+  ++stats.turns;
+  now_is_fresh_ = false;
+  const std::uint64_t first_timer_of_turn = timers.next_sequence();
+  take_ingress();
+  checkpoint();
+  if (watchers.size() > 0 || !has_ready_work()) {  // else there is nothing to ask and nothing to wait for
+    if (auto polled = poll_phase(until); !polled) return polled;
+    checkpoint();
+  }
+  if (options.auto_exit && external.empty() && !should_stop() && !is_alive() && try_auto_exit()) return {};
+  if (!immediates.empty()) run_immediates();
+  if (!close_callbacks.empty()) run_queue(close_callbacks, CallbackKind::close);
+  if (!timers.empty()) run_timers(first_timer_of_turn);
+  take_ingress();
+  if (!internal.empty()) run_queue(internal, CallbackKind::priority_task);
+  if (!external.empty()) run_queue(external, CallbackKind::task);
+  return {};
+}
+
+void LoopCore::run_immediates() {
+  immediates.begin_batch();
+  while (!should_abort()) {
+    Task task = immediates.next_in_batch();
+    if (!task) break;
+    contain(CallbackKind::immediate, task);
+    task.reset();
+    checkpoint();
+  }
+}
+
+// Runs what is queued now; what is added meanwhile waits.
+void LoopCore::run_queue(BlockQueue<Task>& queue, CallbackKind kind) {
+  for (std::size_t left = queue.size(); left > 0 && !should_abort(); --left) {
+    contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
+    queue.pop_front();
+    checkpoint();
+  }
+}
+
+// Runs what is due and was armed before the given sequence number: neither a timer armed by a callback of this turn nor
+// an interval's next run can make the phase endless.
+void LoopCore::run_timers(std::uint64_t armed_before) {
+  const TimePoint phase_now = now();
+  while (!should_stop()) {
+    const auto due = timers.take_due(phase_now, armed_before);
+    if (!due) break;
+    Task callback = std::move(timers.find(*due)->callback);
+    const Duration interval = timers.find(*due)->interval;
+    const TimePoint started = interval == TimerQueue::kOnce ? phase_now : refresh_now();
+    contain(CallbackKind::timer, callback);
+    settle_timer(*due, callback, started, interval);
+    callback.reset();
+    checkpoint();
+  }
+  timers.restore_deferred();
+}
+
+// After its callback a timer is over, unless it repeats or the callback has armed it anew.
+void LoopCore::settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval) {
+  auto* timer = timers.find(id);
+  if (timer == nullptr) return;  // cancelled by its own callback
+  if (!timers.is_waiting(id)) {
+    if (interval == TimerQueue::kOnce) {
+      timers.finish(id);
+      return;
+    }
+    timers.rearm(id, saturating_add(started, interval));
+  }
+  timer->callback = std::move(callback);
+}
+
+}  // namespace gyre::internal

@@ -1,0 +1,86 @@
+#include <algorithm>
+
+#include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/spin.h>
+
+namespace gyre::internal {
+
+// What a loop does while it has nothing to do. The wake-up protocol is told in shared_state.h.
+
+bool LoopCore::has_ready_work() const noexcept {
+  return !external.empty() || !internal.empty() || !immediates.empty() || !close_callbacks.empty() ||
+         shared->ingress_pending.load(std::memory_order_acquire);
+}
+
+Result<void> LoopCore::poll_phase(TimePoint until) {
+  const bool watching = watchers.size() > 0;
+  const bool no_wait = until != TimePoint::max() && until <= now();
+  // First: the question takes over what other threads have just posted, which then is ready.
+  const bool may_exit = options.auto_exit && !is_alive();
+  const bool ready = no_wait || may_exit || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
+  if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
+  if (!watching) return {};
+  // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
+  if (!no_wait && ++turns_since_poll_ < options.turns_between_polls &&
+      now() - last_poll_ < options.time_between_polls) {
+    return {};
+  }
+  return poll_descriptors(Duration::zero());
+}
+
+Result<void> LoopCore::sleep(TimePoint until) {
+  const bool watching = watchers.size() > 0;
+  if (!watching && offloads_.in_use() == 0 && clock->skip_to(until)) {
+    now_is_fresh_ = false;
+    return {};
+  }
+  if (spinning_pays_ && spin_for_work(until)) {
+    now_is_fresh_ = false;
+    return {};
+  }
+  shared->sleeps_in_poller.store(watching, std::memory_order_seq_cst);
+  LoopState running = LoopState::running;
+  if (!shared->state.compare_exchange_strong(running, LoopState::sleeping)) return {};  // the end has been requested
+  const bool disturbed =
+      shared->ingress_pending.load(std::memory_order_seq_cst) || shared->wake_requested.load(std::memory_order_seq_cst);
+  Result<void> result;
+  if (!disturbed) {
+    ++stats.sleeps;
+    const Duration timeout = clock->time_until(until);
+    if (watching) {
+      result = poll_descriptors(timeout);
+    } else {
+      shared->parker.park(timeout);
+    }
+  }
+  wake_up();
+  spinning_pays_ = options.spin_before_sleep > Duration::zero() &&
+                   shared->ingress_pending.load(std::memory_order_relaxed);  // only a guess at what will be
+  return result;
+}
+
+// Waits actively for another thread's task; true if one has come. The loop counts as running meanwhile, so that
+// producers need not wake it. What is read here decides nothing: before it sleeps, the loop looks again.
+bool LoopCore::spin_for_work(TimePoint until) noexcept {
+  Duration limit = options.spin_before_sleep;
+  if (watchers.size() > 0) limit = std::min(limit, options.time_between_polls);  // the kernel is not asked meanwhile
+  const TimePoint end = std::min(saturating_add(now(), limit), until);
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (shared->ingress_pending.load(std::memory_order_relaxed)) return true;
+      if (shared->wake_requested.load(std::memory_order_relaxed)) return false;  // `sleep` clears it
+      relax_cpu();
+    }
+  } while (!should_stop() && refresh_now() < end);
+  return spinning_pays_ = false;
+}
+
+// Leaves the sleeping state, whatever ended the sleep.
+void LoopCore::wake_up() noexcept {
+  LoopState sleeping = LoopState::sleeping;
+  if (shared->state.compare_exchange_strong(sleeping, LoopState::running)) now_is_fresh_ = false;
+  shared->parker.reset();
+  shared->wake_requested.store(false, std::memory_order_seq_cst);
+}
+
+}  // namespace gyre::internal
