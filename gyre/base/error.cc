@@ -57,6 +57,8 @@ const char* describe(Errc code) {
       return "permission denied";
     case Errc::broken:
       return "abandoned";
+    case Errc::fast_path_incompatible:
+      return "not possible on the fast path";
   }
   return "unknown error";
 }

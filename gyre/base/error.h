@@ -27,7 +27,7 @@ enum class Errc {
   reentrant_run = 4,        ///< `run` was called from a callback of the same loop.
   reentrant_close = 5,      ///< `close` was called on the loop's own thread while it runs.
   timer_not_found = 6,      ///< The timer is unknown, has fired, or was cancelled before.
-  timer_ids_exhausted = 7,  ///< All 2^64-1 timer ids are used up; make a new loop.
+  timer_ids_exhausted = 7,  ///< All timer ids are used up; make a new loop.
   immediate_not_found = 8,  ///< The immediate is unknown, has run, or was cancelled before.
   fd_already_registered = 9,
   fd_not_registered = 10,
@@ -44,7 +44,8 @@ enum class Errc {
   wrong_type = 21,     ///< A JavaScript value is not of the type that the C++ side asked for.
   out_of_memory = 22,  ///< A memory limit was reached.
   permission_denied = 23,
-  broken = 24,  ///< The party that was to give the result has gone without giving one.
+  broken = 24,                  ///< The party that was to give the result has gone without giving one.
+  fast_path_incompatible = 25,  ///< The loop may not use the kernel's poller, or has descriptors to watch with it.
 };
 
 /// The category of `Errc`, named "gyre".

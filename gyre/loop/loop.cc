@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include <gyre/base/context.h>
+#include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
 #include <gyre/loop/loop.h>
@@ -14,34 +16,32 @@ using internal::LoopCore;
 using internal::OwnerCall;
 using internal::TimerQueue;
 
-// What hardly ever happens stays out of line, so that what always happens is short.
-[[noreturn, gnu::cold]] void reject_empty_callback() {
-  throw std::logic_error("gyre: an empty callback was given to a loop");
-}
-
 void require(bool callable) {
-  if (!callable) reject_empty_callback();
+  if (!callable) internal::reject_empty_callback();
 }
 
-[[gnu::cold]] std::unexpected<Error> ending() {
-  return fail(Errc::terminated, "the loop is ending and accepts no new work");
-}
+using internal::ending;
 
 template <auto kQueue, auto kAccepts>
-Result<void> push(LoopCore& core, Task&& task) {
+Result<void> push(LoopCore& core, Task&& task, CallbackKind kind) {
   const OwnerCall call(*core.shared);
   require(static_cast<bool>(task));
   if (!(core.*kAccepts)()) return ending();
+  internal::bind_current_context(task);
   core.take_ingress();  // what another thread posted before this call comes before it
+  if (kind == CallbackKind::microtask) core.take_late_microtasks();
   (core.*kQueue).push_back(std::move(task));
+  core.observe_schedule(kind, 0);
   return {};
 }
 
 Result<TimerId> arm(LoopCore& core, TimePoint deadline, Duration interval, Task&& task, bool ref) {
   require(static_cast<bool>(task));
   if (!core.accepts_work()) return ending();
+  internal::bind_current_context(task);
   const TimerId id = core.timers.add(deadline, interval, std::move(task), ref);
-  if (!id) return fail(Errc::timer_ids_exhausted, "all timer ids of this loop are used up; make a new loop");
+  if (!id) return internal::timer_ids_exhausted();
+  core.observe_schedule(CallbackKind::timer, id.value());
   return id;
 }
 
@@ -81,29 +81,58 @@ Result<void> Loop::close() {
 }
 
 Result<void> Loop::post(Task task) {
-  return push<&LoopCore::external, &LoopCore::accepts_work>(*core_, std::move(task));
+  return push<&LoopCore::external, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::task);
 }
 Result<void> Loop::post_priority(Task task) {
-  return push<&LoopCore::internal, &LoopCore::accepts_work>(*core_, std::move(task));
+  return push<&LoopCore::internal, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::priority_task);
 }
 Result<void> Loop::next_tick(Task task) {
-  return push<&LoopCore::ticks, &LoopCore::accepts_microtasks>(*core_, std::move(task));
+  return push<&LoopCore::ticks, &LoopCore::accepts_microtasks>(*core_, std::move(task), CallbackKind::next_tick);
 }
 Result<void> Loop::queue_microtask(Task task) {
-  return push<&LoopCore::microtasks, &LoopCore::accepts_microtasks>(*core_, std::move(task));
+  return push<&LoopCore::microtasks, &LoopCore::accepts_microtasks>(*core_, std::move(task), CallbackKind::microtask);
 }
 Result<void> Loop::at_checkpoint_end(Task task) {
-  return push<&LoopCore::checkpoint_ends, &LoopCore::accepts_microtasks>(*core_, std::move(task));
+  return push<&LoopCore::checkpoint_ends, &LoopCore::accepts_microtasks>(*core_, std::move(task),
+                                                                         CallbackKind::checkpoint_end);
 }
 Result<void> Loop::post_close(Task task) {
-  return push<&LoopCore::close_callbacks, &LoopCore::accepts_work>(*core_, std::move(task));
+  return push<&LoopCore::close_callbacks, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::close);
 }
 
-Result<ImmediateId> Loop::set_immediate(Task task, bool ref) {
-  const OwnerCall call(*core_->shared);
+Result<void> Loop::post(Task task, std::stop_token stop) {
   require(static_cast<bool>(task));
-  if (!core_->accepts_work()) return ending();
-  return core_->immediates.add(std::move(task), ref);
+  return post(internal::unless_stopped(std::move(stop), std::move(task)));
+}
+Result<PostedTask> Loop::post_cancellable(Task task) {
+  require(static_cast<bool>(task));
+  auto shared_task = std::make_shared<internal::CancellableTask>(std::move(task));
+  if (auto posted = post(internal::runner_of(shared_task)); !posted) return std::unexpected(posted.error());
+  return PostedTask(std::move(shared_task));
+}
+
+namespace {
+
+template <typename Liveness>
+Result<ImmediateId> add_immediate(LoopCore& core, Task&& task, Liveness&& liveness) {
+  const OwnerCall call(*core.shared);
+  require(static_cast<bool>(task));
+  if (!core.accepts_work()) return ending();
+  internal::bind_current_context(task);
+  core.take_ingress();
+  const ImmediateId id = core.immediates.add(std::move(task), std::forward<Liveness>(liveness));
+  core.observe_schedule(CallbackKind::immediate, id.value());
+  return id;
+}
+
+}  // namespace
+
+Result<ImmediateId> Loop::set_immediate(Task task, bool ref) {
+  return add_immediate(*core_, std::move(task), ref);
+}
+Result<ImmediateId> Loop::set_immediate(Task task, UniqueFunction<bool()> is_wanted) {
+  require(static_cast<bool>(is_wanted));
+  return add_immediate(*core_, std::move(task), std::move(is_wanted));
 }
 Result<void> Loop::cancel(ImmediateId id) {
   const OwnerCall call(*core_->shared);
@@ -112,6 +141,7 @@ Result<void> Loop::cancel(ImmediateId id) {
         Error(Errc::immediate_not_found, "the immediate is unknown, has run, or was cancelled before")
             .with("immediate", id.value()));
   }
+  core_->observe_cancel(CallbackKind::immediate, id.value());
   static_cast<void>(core_->immediates.remove(id));
   return {};
 }
@@ -139,36 +169,43 @@ Result<TimerId> Loop::set_interval(Duration interval, Task task, bool ref) {
   return arm(*core_, saturating_add(core_->refresh_now(), interval), interval, std::move(task), ref);
 }
 
-namespace {
-
-[[gnu::cold]] std::unexpected<Error> timer_not_found(TimerId id) {
-  return std::unexpected(Error(Errc::timer_not_found, "the timer is unknown, has fired, or was cancelled before")
-                             .with("timer", id.value()));
-}
-
-}  // namespace
-
 Result<void> Loop::cancel(TimerId id) {
   const OwnerCall call(*core_->shared);
-  if (!core_->accepts_work()) return ending();
-  if (core_->timers.find(id) == nullptr) return timer_not_found(id);
-  static_cast<void>(core_->timers.remove(id));
-  return {};
+  return core_->cancel(id);
+}
+std::vector<Result<void>> Loop::cancel(std::span<const TimerId> ids) {
+  const OwnerCall call(*core_->shared);
+  std::vector<Result<void>> results;
+  results.reserve(ids.size());
+  for (const TimerId id : ids) results.push_back(core_->cancel(id));
+  return results;
 }
 Result<void> Loop::reschedule(TimerId id, Duration delay) {
+  return reschedule_at(id, saturating_add(refresh_now(), std::max(delay, Duration::zero())));
+}
+Result<void> Loop::reschedule_at(TimerId id, TimePoint deadline) {
   const OwnerCall call(*core_->shared);
   if (!core_->accepts_work()) return ending();
-  if (core_->timers.find(id) == nullptr) return timer_not_found(id);
-  core_->timers.rearm(id, saturating_add(core_->refresh_now(), std::max(delay, Duration::zero())));
+  core_->take_ingress();
+  id = core_->timers.resolve(id);
+  if (core_->timers.find(id) == nullptr) return internal::timer_not_found(id);
+  core_->timers.rearm(id, deadline);
   return {};
+}
+Result<std::uint64_t> Loop::missed_runs(TimerId id) const {
+  const OwnerCall call(*core_->shared);
+  core_->take_ingress();
+  const auto* timer = core_->timers.find(core_->timers.resolve(id));
+  if (timer == nullptr) return internal::timer_not_found(id);
+  return timer->missed;
 }
 void Loop::ref(TimerId id) {
   const OwnerCall call(*core_->shared);
-  if (auto* timer = core_->timers.find(id)) core_->timers.set_ref(*timer, true);
+  core_->set_ref(id, true);
 }
 void Loop::unref(TimerId id) {
   const OwnerCall call(*core_->shared);
-  if (auto* timer = core_->timers.find(id)) core_->timers.set_ref(*timer, false);
+  core_->set_ref(id, false);
 }
 
 Result<Watcher> Loop::watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback) {
@@ -179,12 +216,15 @@ Result<Watcher> Loop::watch(int fd, Readiness interest, UniqueFunction<void(Read
     throw std::invalid_argument("gyre: a descriptor is watched for read, write, or both");
   }
   if (!core_->accepts_work()) return ending();
+  internal::bind_current_context(callback);
   return core_->watch(fd, interest, std::move(callback));
 }
 
 Result<void> Loop::offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done) {
   const OwnerCall call(*core_->shared);
   if (!core_->accepts_work()) return ending();
+  internal::bind_current_context(job);
+  internal::bind_current_context(done);
   return core_->offload(std::move(job), std::move(done));
 }
 
@@ -193,6 +233,14 @@ Loop::Hold Loop::hold() {
   return Hold(core_->holds);
 }
 
+Result<void> Loop::set_fast_path(FastPath mode) {
+  const OwnerCall call(*core_->shared);
+  return core_->set_fast_path(mode);
+}
+
+std::uint64_t Loop::id() const noexcept {
+  return core_->loop_id;
+}
 Remote Loop::remote() const {
   return Remote(core_->shared);
 }
@@ -219,6 +267,22 @@ const LoopStats& Loop::stats() const {
   const OwnerCall call(*core_->shared);
   return core_->stats;
 }
+FastPathStats Loop::fast_path_stats() const {
+  const OwnerCall call(*core_->shared);
+  return core_->fast_path_stats();
+}
+std::uint64_t Loop::timer_ids_left() const {
+  const OwnerCall call(*core_->shared);
+  return core_->timers.ids_left();
+}
+void Loop::add_observer(LoopObserver& observer) {
+  const OwnerCall call(*core_->shared);
+  core_->add_observer(observer);
+}
+void Loop::remove_observer(LoopObserver& observer) {
+  const OwnerCall call(*core_->shared);
+  core_->remove_observer(observer);
+}
 Clock& Loop::clock() const {
   return *core_->clock;
 }
@@ -237,6 +301,24 @@ void Loop::detach(LoopBinding& binding) {
 void Loop::run_checkpoint() {
   const OwnerCall call(*core_->shared);
   core_->checkpoint();
+}
+Result<void> Loop::yield_checkpoint() {
+  const OwnerCall call(*core_->shared);
+  if (!core_->accepts_work()) return ending();
+  core_->yield_checkpoint();
+  return {};
+}
+Result<void> Loop::advance_checkpoint() {
+  const OwnerCall call(*core_->shared);
+  if (!core_->accepts_microtasks()) return ending();
+  core_->advance_checkpoint();
+  return {};
+}
+Result<void> Loop::resume_checkpoint() {
+  const OwnerCall call(*core_->shared);
+  if (!core_->accepts_microtasks()) return ending();
+  core_->resume_checkpoint();
+  return {};
 }
 
 }  // namespace gyre

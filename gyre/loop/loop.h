@@ -5,15 +5,21 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <gyre/base/clock.h>
 #include <gyre/base/error.h>
 #include <gyre/base/task.h>
+#include <gyre/loop/batch_limits.h>
 #include <gyre/loop/binding.h>
+#include <gyre/loop/fast_path.h>
 #include <gyre/loop/ids.h>
+#include <gyre/loop/observer.h>
+#include <gyre/loop/posted_task.h>
 #include <gyre/loop/readiness.h>
 #include <gyre/loop/remote.h>
 #include <gyre/loop/state.h>
@@ -46,6 +52,19 @@ struct LoopOptions {
   /// How much later than its deadline a timer may fire, for the sake of fewer wake-ups: timers that are due within this
   /// time of each other fire together. Never earlier.
   Duration timer_slack = {};
+  /// Whether the loop may do without the kernel's poller; see `FastPath`.
+  FastPath fast_path = FastPath::automatic;
+  /// How much of tasks, priority tasks or immediates runs in one go.
+  BatchLimits batch_limits = {};
+  /// How much a checkpoint runs in one go. With a limit, ticks and microtasks no longer all run before the next task.
+  BatchLimits checkpoint_limits = {};
+  /// Told of each batch that was cut by its limit, on the loop's thread.
+  UniqueFunction<void(const BatchExcess& excess)> on_batch_excess = {};
+  /// Told, after tasks have run, that so many more are waiting already: the loop falls behind those who post. On the
+  /// loop's thread; it may schedule work.
+  UniqueFunction<void(std::size_t waiting)> on_queue_pressure = {};
+  /// Asked when the loop would end for want of work: true keeps it running, as does new work.
+  UniqueFunction<bool()> on_quiescent = {};
 };
 
 /// Counters since the loop was made.
@@ -55,6 +74,7 @@ struct LoopStats {
   std::uint64_t failed_callbacks = 0;  ///< Those that threw.
   std::uint64_t polls = 0;             ///< Times that the kernel was asked for events.
   std::uint64_t sleeps = 0;            ///< Times that the thread went to sleep.
+  std::uint64_t cut_batches = 0;       ///< Batches that exceeded their limits.
 };
 
 /// An event loop with JavaScript's semantics.
@@ -119,8 +139,17 @@ class Loop {
   /// Runs in the close phase, after immediates.
   Result<void> post_close(Task task);
 
+  /// Like `post`, unless `stop` is requested before the task's turn comes: then it is dropped, captures and all, when
+  /// that turn comes. Costs an allocation.
+  Result<void> post(Task task, std::stop_token stop);
+  /// Like `post`, with a handle that can take it back. Costs an allocation.
+  Result<PostedTask> post_cancellable(Task task);
+
   /// Runs in the check phase, right after descriptors.
   Result<ImmediateId> set_immediate(Task task, bool ref = true);
+  /// One that keeps the loop alive for as long as `is_wanted` says so. The predicate is asked when nothing else keeps
+  /// the loop alive, perhaps several times; one that throws says no. When the loop ends without it, it does not run.
+  Result<ImmediateId> set_immediate(Task task, UniqueFunction<bool()> is_wanted);
   /// Errors: `immediate_not_found` if it has run or was cancelled.
   Result<void> cancel(ImmediateId id);
   void ref(ImmediateId id);
@@ -136,8 +165,13 @@ class Loop {
   Result<TimerId> set_interval(Duration interval, Task task, bool ref = true);
   /// When it returns, the timer will not fire again, even if it was due. Errors: `timer_not_found`, `terminated`.
   Result<void> cancel(TimerId id);
+  /// Several at once: a result for each, in order. Of an id given twice, the second is not found.
+  std::vector<Result<void>> cancel(std::span<const TimerId> ids);
   /// Moves a pending timer's deadline to `delay` from now. Errors: `timer_not_found`, `terminated`.
   Result<void> reschedule(TimerId id, Duration delay);
+  Result<void> reschedule_at(TimerId id, TimePoint deadline);
+  /// How often an interval came too late for a run of its own, so that the run was left out. Errors: `timer_not_found`.
+  Result<std::uint64_t> missed_runs(TimerId id) const;
   /// Whether a timer keeps the loop alive; it does at first. Unknown ids are ignored.
   void ref(TimerId id);
   void unref(TimerId id);
@@ -159,8 +193,14 @@ class Loop {
   class Hold;
   Hold hold();
 
+  /// Sets how the loop waits, also while it runs. Errors: `fast_path_incompatible` for `forced` while descriptors are
+  /// watched, `terminated`, or why the kernel's poller could not be made for `disabled`.
+  Result<void> set_fast_path(FastPath mode);
+
   // --- Looking ---------------------------------------------------------------------------------------------------
 
+  /// Different for each loop of the process, counting up from 1; for logs.
+  std::uint64_t id() const noexcept;
   Remote remote() const;
   LoopState state() const;
   /// True while something could still make a callback run.
@@ -172,6 +212,12 @@ class Loop {
   /// Reads the clock again.
   TimePoint refresh_now();
   const LoopStats& stats() const;
+  FastPathStats fast_path_stats() const;
+  /// How many more timers this thread can arm before `timer_ids_exhausted`.
+  std::uint64_t timer_ids_left() const;
+  /// From now on `observer` sees what the loop does, until it is removed or the loop has ended. It must live so long.
+  void add_observer(LoopObserver& observer);
+  void remove_observer(LoopObserver& observer);
   Clock& clock() const;
 
   // --- For language runtimes -------------------------------------------------------------------------------------
@@ -179,8 +225,15 @@ class Loop {
   /// Joins a runtime's queues to the loop's checkpoints until `detach`. The binding must outlive its attachment.
   void attach(LoopBinding& binding);
   void detach(LoopBinding& binding);
-  /// Runs a checkpoint now; does nothing inside one.
+  /// Runs a checkpoint now; does nothing inside one, or while one is put off.
   void run_checkpoint();
+  /// Puts the rest of the present checkpoint off: it goes on after the next task or immediate, or before the loop would
+  /// sleep. Until then the loop counts as alive. To put it off twice is to put it off once. Errors: `terminated`.
+  Result<void> yield_checkpoint();
+  /// Ends a putting-off, so that the checkpoint goes on after this callback; without one, runs a checkpoint.
+  Result<void> advance_checkpoint();
+  /// Ends a putting-off and goes on with the checkpoint at once.
+  Result<void> resume_checkpoint();
 
  private:
   /// `job` runs on a pool thread, then `done` on the loop's, with the error if `job` threw or null.

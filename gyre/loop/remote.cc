@@ -1,30 +1,68 @@
-#include <stdexcept>
+#include <algorithm>
+#include <limits>
 #include <system_error>
 #include <thread>
 
+#include <gyre/base/context.h>
+#include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/remote_call.h>
 #include <gyre/loop/internal/shared_state.h>
 #include <gyre/loop/remote.h>
 
 namespace gyre {
 namespace internal {
 
+bool SharedState::mark_ingress() noexcept {
+  // Relaxed: only ever set under the mutex. The store is the sequentially consistent publication.
+  if (ingress_pending.load(std::memory_order_relaxed)) return false;
+  ingress_pending.store(true, std::memory_order_seq_cst);
+  return true;
+}
+
 Result<void> SharedState::push(BlockQueue<Task> SharedState::* queue, Task&& task, bool even_when_ending) {
-  if (!task) throw std::logic_error("gyre: an empty task was posted");
+  if (!task) reject_empty_callback();
   bool first;
   {
     const std::lock_guard lock(mutex);
-    if (!(even_when_ending ? accepting_completions : accepting)) {
-      return fail(Errc::terminated, "the loop is ending and accepts no new work");
-    }
+    if (!(even_when_ending ? accepting_completions : accepting)) return ending();
     (this->*queue).push_back(std::move(task));
-    // Relaxed: only ever set under this mutex. The exchange below is the sequentially consistent publication.
-    first = !ingress_pending.load(std::memory_order_relaxed);
-    if (first) ingress_pending.store(true, std::memory_order_seq_cst);
+    first = mark_ingress();
   }
   // A failed wake-up is no failed push: the task is queued and runs when the owner next looks.
   if (first) static_cast<void>(even_when_ending ? wake_now() : wake_if_sleeping());
   return {};
+}
+
+Result<void> SharedState::push_command(Command&& command) {
+  if (!command.task) reject_empty_callback();
+  bool first;
+  {
+    const std::lock_guard lock(mutex);
+    if (!accepting) return ending();
+    commands.push_back(std::move(command));
+    first = mark_ingress();
+  }
+  if (first) static_cast<void>(wake_if_sleeping());
+  return {};
+}
+
+Result<TimerId> SharedState::push_timer(std::optional<TimePoint> deadline, Duration delay, Duration interval,
+                                        Task&& task, bool ref) {
+  if (!task) reject_empty_callback();
+  TimerId id;
+  bool first;
+  {
+    const std::lock_guard lock(mutex);
+    if (!accepting) return ending();
+    if (last_timer_id == std::numeric_limits<std::uint64_t>::max()) return timer_ids_exhausted();
+    if (!deadline) deadline = saturating_add(clock->now(), std::max(delay, Duration::zero()));
+    id = TimerId(++last_timer_id, TimerQueue::kUnknownSlot);
+    commands.push_back({Command::Kind::timer, ref, id.value(), *deadline, interval, std::move(task)});
+    first = mark_ingress();
+  }
+  if (first) static_cast<void>(wake_if_sleeping());
+  return id;
 }
 
 Result<void> SharedState::wake_if_sleeping() {
@@ -52,6 +90,7 @@ void SharedState::commit_termination(bool abort) {
     if (abort) abort_requested.store(true, std::memory_order_seq_cst);
     stop_requested.store(true, std::memory_order_seq_cst);
     if (std::exchange(accepting, false)) state.store(LoopState::terminating, std::memory_order_seq_cst);
+    call_changed.notify_all();
   }
   static_cast<void>(wake_now());
 }
@@ -88,11 +127,112 @@ bool SharedState::wait_done(Duration timeout) {
 
 using internal::SharedState;
 
+using internal::bind_current_context;
+using internal::call_owner;
+using internal::Command;
+using internal::LoopCore;
+using internal::TimerQueue;
+
 Result<void> Remote::post(Task task) {
+  bind_current_context(task);
   return shared_->push(&SharedState::external, std::move(task));
 }
+Result<void> Remote::post(Task task, std::stop_token stop) {
+  if (!task) internal::reject_empty_callback();
+  return post(internal::unless_stopped(std::move(stop), std::move(task)));
+}
+Result<PostedTask> Remote::post_cancellable(Task task) {
+  if (!task) internal::reject_empty_callback();
+  auto shared_task = std::make_shared<internal::CancellableTask>(std::move(task));
+  if (auto posted = post(internal::runner_of(shared_task)); !posted) return std::unexpected(posted.error());
+  return PostedTask(std::move(shared_task));
+}
 Result<void> Remote::post_priority(Task task) {
+  bind_current_context(task);
   return shared_->push(&SharedState::internal, std::move(task));
+}
+
+namespace {
+
+Result<void> command(SharedState& shared, Command::Kind kind, Task&& task, bool ref = true) {
+  bind_current_context(task);
+  return shared.push_command({.kind = kind, .ref = ref, .task = std::move(task)});
+}
+
+}  // namespace
+
+Result<void> Remote::next_tick(Task task) {
+  return command(*shared_, Command::Kind::next_tick, std::move(task));
+}
+Result<void> Remote::queue_microtask(Task task) {
+  return command(*shared_, Command::Kind::microtask, std::move(task));
+}
+Result<void> Remote::at_checkpoint_end(Task task) {
+  return command(*shared_, Command::Kind::checkpoint_end, std::move(task));
+}
+Result<void> Remote::post_close(Task task) {
+  return command(*shared_, Command::Kind::close, std::move(task));
+}
+Result<void> Remote::set_immediate(Task task, bool ref) {
+  return command(*shared_, Command::Kind::immediate, std::move(task), ref);
+}
+
+Result<TimerId> Remote::set_timeout(Duration delay, Task task, bool ref) {
+  bind_current_context(task);
+  return shared_->push_timer(std::nullopt, delay, TimerQueue::kOnce, std::move(task), ref);
+}
+Result<TimerId> Remote::set_timeout_at(TimePoint deadline, Task task, bool ref) {
+  bind_current_context(task);
+  return shared_->push_timer(deadline, {}, TimerQueue::kOnce, std::move(task), ref);
+}
+Result<TimerId> Remote::set_interval(Duration interval, Task task, bool ref) {
+  bind_current_context(task);
+  interval = std::max(interval, Duration::zero());
+  return shared_->push_timer(std::nullopt, interval, interval, std::move(task), ref);
+}
+
+Result<void> Remote::cancel(TimerId id, const WaitLimit& limit) {
+  return call_owner<void>(shared_, limit, [id](LoopCore& core) { return core.cancel(id); });
+}
+Result<std::vector<Result<void>>> Remote::cancel(std::span<const TimerId> ids, const WaitLimit& limit) {
+  using Results = std::vector<Result<void>>;
+  if (ids.empty()) return Results();
+  return call_owner<Results>(shared_, limit,
+                             [all = std::vector(ids.begin(), ids.end())](LoopCore& core) -> Result<Results> {
+                               Results results;
+                               results.reserve(all.size());
+                               for (const TimerId id : all) results.push_back(core.cancel(id));
+                               return results;
+                             });
+}
+Result<void> Remote::request_cancel(TimerId id) {
+  return shared_->push_command(
+      {.kind = Command::Kind::call, .task = [shared = shared_, id] { static_cast<void>(shared->core->cancel(id)); }});
+}
+
+namespace {
+
+Result<void> set_ref(const std::shared_ptr<SharedState>& shared, TimerId id, bool ref, const WaitLimit& limit) {
+  auto result = call_owner<void>(shared, limit, [id, ref](LoopCore& core) -> Result<void> {
+    core.set_ref(id, ref);
+    return {};
+  });
+  // To a loop that ends it makes no difference any more.
+  if (!result && result.error().is(Errc::terminated)) return {};
+  return result;
+}
+
+}  // namespace
+
+Result<void> Remote::ref(TimerId id, const WaitLimit& limit) {
+  return set_ref(shared_, id, true, limit);
+}
+Result<void> Remote::unref(TimerId id, const WaitLimit& limit) {
+  return set_ref(shared_, id, false, limit);
+}
+
+Result<void> Remote::set_fast_path(FastPath mode, const WaitLimit& limit) {
+  return call_owner<void>(shared_, limit, [mode](LoopCore& core) { return core.set_fast_path(mode); });
 }
 
 Result<void> Remote::wake() {

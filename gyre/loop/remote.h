@@ -1,11 +1,18 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <stop_token>
+#include <vector>
 
 #include <gyre/base/clock.h>
 #include <gyre/base/error.h>
 #include <gyre/base/task.h>
+#include <gyre/loop/fast_path.h>
+#include <gyre/loop/ids.h>
+#include <gyre/loop/posted_task.h>
 #include <gyre/loop/state.h>
+#include <gyre/loop/wait_limit.h>
 
 namespace gyre {
 
@@ -31,6 +38,42 @@ class Remote {
   Result<void> post(Task task);
   /// Like `post`, ahead of ordinary tasks of the same turn. For control work: completions, cancellation.
   Result<void> post_priority(Task task);
+
+  /// Like `post`, unless `stop` is requested before the task's turn comes. Costs an allocation.
+  Result<void> post(Task task, std::stop_token stop);
+  /// Like `post`, with a handle that can take it back. Costs an allocation.
+  Result<PostedTask> post_cancellable(Task task);
+
+  // What `Loop` has by the same names, from outside. Whatever one thread gives a loop keeps its order within its kind,
+  // and comes before what the loop's own thread gives it later. All fail with `terminated` once the loop is ending.
+
+  Result<void> next_tick(Task task);
+  Result<void> queue_microtask(Task task);
+  Result<void> at_checkpoint_end(Task task);
+  Result<void> set_immediate(Task task, bool ref = true);
+  Result<void> post_close(Task task);
+
+  /// The delay counts from this call, however long the loop takes to hear of it. The id is known only to this thread
+  /// when the callback starts, which may be before this returns. Errors: `timer_ids_exhausted`.
+  Result<TimerId> set_timeout(Duration delay, Task task, bool ref = true);
+  Result<TimerId> set_timeout_at(TimePoint deadline, Task task, bool ref = true);
+  Result<TimerId> set_interval(Duration interval, Task task, bool ref = true);
+
+  // These wait for the loop's answer: until it has finished the callback that it is running, if any. From a thread that
+  // a callback of this loop waits for, give them a limit. On the loop's own thread, and while nobody has run the loop,
+  // they act at once. Errors: `timed_out`, `cancelled`, `terminated`.
+
+  /// When it returns, the timer will not start again. Errors: `timer_not_found`.
+  Result<void> cancel(TimerId id, const WaitLimit& limit = {});
+  /// Several in one go: a result for each, in order.
+  Result<std::vector<Result<void>>> cancel(std::span<const TimerId> ids, const WaitLimit& limit = {});
+  /// Unknown ids are ignored.
+  Result<void> ref(TimerId id, const WaitLimit& limit = {});
+  Result<void> unref(TimerId id, const WaitLimit& limit = {});
+  Result<void> set_fast_path(FastPath mode, const WaitLimit& limit = {});
+
+  /// Has the timer cancelled as soon as the loop hears of it, and does not wait for that. Never blocks.
+  Result<void> request_cancel(TimerId id);
 
   /// Ends the loop's current sleep, if it sleeps.
   Result<void> wake();

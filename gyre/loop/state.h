@@ -44,6 +44,8 @@ enum class CallbackKind : std::uint8_t {
   close,
   watcher,
   quiescence,
+  liveness,  ///< A predicate that says whether an immediate keeps the loop alive.
+  pressure,  ///< The handler of queue pressure, or of a batch that was cut.
 };
 
 constexpr std::string_view to_string(CallbackKind kind) {
@@ -68,6 +70,10 @@ constexpr std::string_view to_string(CallbackKind kind) {
       return "watcher";
     case CallbackKind::quiescence:
       return "quiescence handler";
+    case CallbackKind::liveness:
+      return "liveness predicate";
+    case CallbackKind::pressure:
+      return "pressure handler";
   }
   return "unknown";
 }

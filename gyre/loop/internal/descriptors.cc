@@ -6,13 +6,23 @@ namespace gyre::internal {
 
 // The descriptor phase.
 
+Result<void> LoopCore::ensure_poller() {
+  if (shared->poller) return {};
+  auto poller = make_epoll_poller();
+  if (!poller) return std::unexpected(poller.error());
+  const std::lock_guard lock(shared->mutex);
+  shared->poller = std::move(*poller);
+  return {};
+}
+
 Result<Watcher> LoopCore::watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback) {
-  if (!shared->poller) {
-    auto poller = make_epoll_poller();
-    if (!poller) return std::unexpected(poller.error());
-    const std::lock_guard lock(shared->mutex);
-    shared->poller = std::move(*poller);
+  if (options.fast_path == FastPath::forced) {
+    return std::unexpected(
+        Error(Errc::fast_path_incompatible,
+              "the loop is held on the fast path, where no descriptor can be watched; see set_fast_path")
+            .with("fd", fd));
   }
+  if (auto ensured = ensure_poller(); !ensured) return std::unexpected(ensured.error());
   auto registration = watchers.add(*shared->poller, fd, interest, std::move(callback));
   if (!registration) return std::unexpected(registration.error());
   return Watcher(std::move(*registration));
@@ -21,7 +31,9 @@ Result<Watcher> LoopCore::watch(int fd, Readiness interest, UniqueFunction<void(
 // Waits for up to `timeout`, then runs the callbacks of what is ready. Leaves the loop in the running state.
 Result<void> LoopCore::poll_descriptors(Duration timeout) {
   ++stats.polls;
+  observe_wait_start(timeout);
   auto count = shared->poller->wait(timeout, events_);
+  observe_wait_end(count.value_or(0));
   wake_up();
   last_poll_ = refresh_now();
   turns_since_poll_ = 0;

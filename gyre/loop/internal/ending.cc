@@ -43,11 +43,13 @@ void LoopCore::end_never_run() {
 
 // True if the end is decided.
 bool LoopCore::try_auto_exit() {
+  bool resumes = false;
+  if (options.on_quiescent) guard(CallbackKind::quiescence, [&] { resumes = options.on_quiescent(); });
   for (std::size_t i = 0; i < bindings.size(); ++i) {
     guard(CallbackKind::quiescence, [&] { bindings[i]->on_quiescent(); });
   }
   checkpoint();
-  if (is_alive()) return false;
+  if (resumes || is_alive()) return false;
   const std::lock_guard lock(shared->mutex);
   // Somebody posted, asked for the end, or cancelled the run at the last moment.
   if (shared->ingress_pending.load(std::memory_order_relaxed) || !shared->accepting || stop_.stop_requested()) {
@@ -63,7 +65,7 @@ bool LoopCore::try_auto_exit() {
 void LoopCore::end() {
   const auto state = shared;
   stop_ = {};
-  in_checkpoint_ = false;  // it is set still if a thread's cancellation has left a callback
+  checkpoint_state_ = 0;  // it is set still if a thread's cancellation has left a callback
   if (!should_abort()) drain();
   drained_ = true;
   const LoopEnd how = should_abort() ? LoopEnd::close : exits_by_itself_ ? LoopEnd::auto_exit : LoopEnd::shutdown;
@@ -81,6 +83,12 @@ void LoopCore::end() {
   }
   discard_everything();  // what has completed meanwhile
   options.on_callback_error.reset();
+  options.on_batch_excess.reset();
+  options.on_queue_pressure.reset();
+  options.on_quiescent.reset();
+  if (started_) leave_path(fast_, FastPathReason::ended);
+  observers_.clear();
+  observed_ = false;
   {
     const std::lock_guard lock(state->ownership);
     state->ended = true;
@@ -91,12 +99,15 @@ void LoopCore::end() {
   const std::lock_guard lock(state->mutex);
   state->external.clear();  // empty; this gives their memory back
   state->internal.clear();
+  state->commands.clear();
   state->done = true;
   state->done_changed.notify_all();
 }
 
 // Runs all accepted work. Timers and descriptors are over.
 void LoopCore::drain() {
+  drains_ = true;
+  checkpoint_cut_ = false;
   if (exits_by_itself_) discard_immediates();  // only un-ref'd ones are left
   checkpoint();
   while (!should_abort()) {
@@ -137,7 +148,11 @@ void LoopCore::discard_everything() noexcept {
   while (Task dropped = timers.remove_any()) dropped.reset();
   discard_immediates();
   take_ingress();
-  for (auto* queue : {&external, &internal, &close_callbacks, &ticks, &microtasks, &checkpoint_ends}) queue->clear();
+  commands_.clear();
+  for (auto* queue :
+       {&external, &internal, &close_callbacks, &ticks, &microtasks, &late_microtasks_, &checkpoint_ends}) {
+    queue->clear();
+  }
   watchers.clear();
   offload_pool_.reset();
   for (std::uint32_t slot = 0; slot < offloads_.capacity(); ++slot) offloads_[slot].reset();

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include <gyre/base/intrusive_list.h>
 #include <gyre/base/task.h>
@@ -30,6 +32,27 @@ class ImmediateQueue {
     return ImmediateId(immediate.id, slot);
   }
 
+  /// One that keeps the loop alive as long as `predicate` says so.
+  ImmediateId add(Task&& callback, UniqueFunction<bool()>&& predicate) {
+    auto owned = std::make_shared<Predicate>(std::move(predicate));
+    const ImmediateId id = add(std::move(callback), false);
+    slab_[id.slot()].predicate = std::move(owned);
+    ++predicate_count_;
+    return id;
+  }
+  std::size_t predicate_count() const noexcept { return predicate_count_; }
+  /// Calls `visit` with each predicate. A predicate may add immediates and cancel any, its own included.
+  template <typename Visitor>
+  void for_each_predicate(Visitor visit) {
+    std::vector<std::shared_ptr<Predicate>> all;
+    for (auto* list : {&batch_, &pending_}) {
+      for (Immediate& immediate : *list) {
+        if (immediate.predicate != nullptr) all.push_back(immediate.predicate);
+      }
+    }
+    for (const auto& predicate : all) visit(*predicate);
+  }
+
   bool contains(ImmediateId id) noexcept { return find(id) != nullptr; }
 
   /// Takes it out and returns its callback; empty if it has run or was cancelled.
@@ -51,13 +74,20 @@ class ImmediateQueue {
   /// The batch's next callback, or an empty task at its end.
   Task next_in_batch() noexcept { return batch_.empty() ? Task() : take(batch_.front()); }
 
+  bool has_batch() const noexcept { return !batch_.empty(); }
+  /// Of the batch's next one; there must be one.
+  std::uint64_t next_id() noexcept { return batch_.front().id; }
+
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
   std::size_t ref_count() const noexcept { return ref_count_; }
 
  private:
+  using Predicate = UniqueFunction<bool()>;
+
   struct Immediate : ListHook {
     Task callback;
+    std::shared_ptr<Predicate> predicate;  // rare, so not in here
     std::uint64_t id = 0;
     std::uint32_t slot = 0;
     bool ref = true;
@@ -71,6 +101,10 @@ class ImmediateQueue {
   Task take(Immediate& immediate) noexcept {
     immediate.unlink();
     if (immediate.ref) --ref_count_;
+    if (immediate.predicate != nullptr) [[unlikely]] {
+      immediate.predicate.reset();
+      --predicate_count_;
+    }
     immediate.id = 0;
     slab_.release(immediate.slot);
     --size_;
@@ -83,6 +117,7 @@ class ImmediateQueue {
   std::uint64_t last_id_ = 0;
   std::size_t size_ = 0;
   std::size_t ref_count_ = 0;
+  std::size_t predicate_count_ = 0;
 };
 
 }  // namespace gyre::internal

@@ -1,6 +1,12 @@
+#include <algorithm>
 #include <exception>
+#include <limits>
 #include <stdexcept>
+#include <string>
 
+#include <fmt/format.h>
+
+#include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/spin.h>
 
@@ -8,7 +14,17 @@ namespace gyre::internal {
 
 // How a loop is made, what it takes in, and what every callback of it goes through.
 
-LoopCore::LoopCore(LoopOptions given) : options(std::move(given)), clock(options.clock) {
+namespace {
+
+// Unique in the process, for logs; nothing else depends on it.
+std::uint64_t next_loop_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
+LoopCore::LoopCore(LoopOptions given) : options(std::move(given)), clock(options.clock), loop_id(next_loop_id()) {
   if (options.offload_threads < 1 || options.offload_threads > 1024) {
     throw std::invalid_argument("gyre: LoopOptions::offload_threads must be 1 to 1024");
   }
@@ -21,9 +37,18 @@ LoopCore::LoopCore(LoopOptions given) : options(std::move(given)), clock(options
   if (options.spin_before_sleep < Duration::zero() || options.timer_slack < Duration::zero()) {
     throw std::invalid_argument("gyre: LoopOptions::spin_before_sleep and timer_slack must not be negative");
   }
+  for (const BatchLimits& limits : {options.batch_limits, options.checkpoint_limits}) {
+    if (limits.max_time < Duration::zero()) {
+      throw std::invalid_argument("gyre: BatchLimits::max_time must not be negative");
+    }
+  }
+  if (options.fast_path > FastPath::disabled) {
+    throw std::invalid_argument("gyre: LoopOptions::fast_path is none of the modes");
+  }
   if (clock == nullptr) clock = &steady_clock;
   if (clock != &steady_clock || !may_spin()) options.spin_before_sleep = {};
   shared->core = this;
+  shared->clock = clock;
 }
 
 LoopCore::~LoopCore() {
@@ -38,6 +63,23 @@ LoopCore::~LoopCore() {
 
 void let_cancellation_pass() {
   if (std::current_exception() == nullptr) throw;
+}
+
+void LoopCore::diagnose(const Diagnostic& diagnostic) {
+  if (observed_) notify([&](LoopObserver& observer) { observer.on_diagnostic(diagnostic); });
+}
+
+void LoopCore::add_observer(LoopObserver& observer) {
+  if (std::ranges::find(observers_, &observer) != observers_.end()) {
+    throw std::logic_error("gyre: the observer is added already");
+  }
+  observers_.push_back(&observer);
+  observed_ = true;
+}
+
+void LoopCore::remove_observer(LoopObserver& observer) {
+  std::erase(observers_, &observer);
+  observed_ = !observers_.empty();
 }
 
 void LoopCore::report(CallbackKind kind) {
@@ -55,27 +97,103 @@ void LoopCore::report(CallbackKind kind) {
 // --- Queues and checkpoints ---
 
 void LoopCore::take_ingress_now() {
-  const std::lock_guard lock(shared->mutex);
-  external.splice_back(shared->external);
-  internal.splice_back(shared->internal);
-  external.top_up_spares(shared->external, BlockQueue<Task>::kSparesKept / 2);
-  internal.top_up_spares(shared->internal, BlockQueue<Task>::kSparesKept / 2);
-  shared->ingress_pending.store(false, std::memory_order_relaxed);  // guarded by the mutex
+  const std::size_t tasks_before = external.size() + internal.size();
+  {
+    const std::lock_guard lock(shared->mutex);
+    external.splice_back(shared->external);
+    internal.splice_back(shared->internal);
+    commands_.splice_back(shared->commands);
+    external.top_up_spares(shared->external, BlockQueue<Task>::kSparesKept / 2);
+    internal.top_up_spares(shared->internal, BlockQueue<Task>::kSparesKept / 2);
+    shared->ingress_pending.store(false, std::memory_order_relaxed);  // guarded by the mutex
+  }
+  if (observed_) [[unlikely]] {
+    const std::size_t tasks = external.size() + internal.size() - tasks_before;
+    if (tasks > 0) notify([=](LoopObserver& observer) { observer.on_ingress(tasks); });
+  }
+  if (!commands_.empty()) [[unlikely]]
+    apply_commands();
+}
+
+// Whatever destructors of captures run in here may take ingress over again; the order of the commands stays.
+void LoopCore::apply_commands() {
+  if (std::exchange(applying_commands_, true)) return;
+  while (!commands_.empty()) {
+    Command command = commands_.take_front();
+    apply(command);
+  }
+  applying_commands_ = false;
+}
+
+void LoopCore::apply(Command& command) {
+  using Kind = Command::Kind;
+  // What was accepted before a graceful end is run by its drain. Only timers never fire in it.
+  switch (command.kind) {
+    case Kind::next_tick:
+      observe_schedule(CallbackKind::next_tick, 0);
+      ticks.push_back(std::move(command.task));
+      break;
+    case Kind::microtask:
+      observe_schedule(CallbackKind::microtask, 0);
+      late_microtasks_.push_back(std::move(command.task));
+      break;
+    case Kind::checkpoint_end:
+      observe_schedule(CallbackKind::checkpoint_end, 0);
+      checkpoint_ends.push_back(std::move(command.task));
+      break;
+    case Kind::close:
+      observe_schedule(CallbackKind::close, 0);
+      close_callbacks.push_back(std::move(command.task));
+      break;
+    case Kind::immediate:
+      observe_schedule(CallbackKind::immediate, immediates.add(std::move(command.task), command.ref).value());
+      break;
+    case Kind::timer:
+      observe_schedule(CallbackKind::timer, command.timer);
+      timers.add_foreign(command.timer, command.deadline, command.interval, std::move(command.task), command.ref);
+      break;
+    case Kind::call:
+      command.task();
+      break;
+  }
+}
+
+void LoopCore::observe_turn() {
+  const QueueDepths depths{
+      .tasks = external.size(),
+      .priority_tasks = internal.size(),
+      .immediates = immediates.size(),
+      .close_callbacks = close_callbacks.size(),
+      .microtasks = ticks.size() + microtasks.size() + late_microtasks_.size() + checkpoint_ends.size(),
+      .timers = timers.size()};
+  notify([&](LoopObserver& observer) { observer.on_turn(depths); });
 }
 
 void LoopCore::checkpoint_now() {
-  in_checkpoint_ = true;
-  for (bool more = true; more && !should_abort();) {
+  checkpoint_state_ |= kInCheckpoint;
+  checkpoint_cut_ = false;
+  checkpoint_start_ = stats.callbacks;
+  const BatchLimits& limits = options.checkpoint_limits;
+  checkpoint_mark_ = checkpoint_start_ + (limits.max_callbacks != 0 ? std::min(limits.max_callbacks, kFlood) : kFlood);
+  if (limits.max_time > Duration::zero()) [[unlikely]] {
+    checkpoint_until_ = saturating_add(refresh_now(), limits.max_time);
+    checkpoint_mark_ = checkpoint_start_ + 1;
+  }
+  bool more = true;
+  while (more && !should_pause()) {
     more = false;
     do {
       more |= run_all(ticks, CallbackKind::next_tick);
-    } while (!should_abort() && (ask_bindings(CallbackKind::next_tick, &LoopBinding::run_ticks) || !ticks.empty()));
+      take_ingress();
+    } while (!should_pause() && (ask_bindings(CallbackKind::next_tick, &LoopBinding::run_ticks) || !ticks.empty()));
+    take_late_microtasks();
     do {
       more |= run_all(microtasks, CallbackKind::microtask);
+      if (should_pause()) break;
       more |= ask_bindings(CallbackKind::microtask, &LoopBinding::run_microtasks);
-    } while (!microtasks.empty() && !should_abort());
-    more |= !ticks.empty();
-    if (more) continue;
+    } while (!microtasks.empty() && !should_pause());
+    more |= !ticks.empty() || !late_microtasks_.empty();
+    if (more || should_pause()) continue;
     if (!checkpoint_ends.empty()) {
       Task task = checkpoint_ends.take_front();
       contain(CallbackKind::checkpoint_end, task);
@@ -84,17 +202,118 @@ void LoopCore::checkpoint_now() {
       more = ask_bindings(CallbackKind::checkpoint_end, &LoopBinding::finish_checkpoint);
     }
   }
-  in_checkpoint_ = false;
+  checkpoint_state_ &= ~kInCheckpoint;
 }
 
 bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind) {
   bool any = false;
-  while (!queue.empty() && !should_abort()) {
+  while (!queue.empty() && !should_pause()) {
+    if (stats.callbacks >= checkpoint_mark_ && !may_go_on(kind, queue)) [[unlikely]]
+      break;
     contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
     queue.pop_front();
     any = true;
   }
   return any;
+}
+
+// A checkpoint has run for long, or for as long as it may. False if it is cut here.
+bool LoopCore::may_go_on(CallbackKind kind, const BlockQueue<Task>& queue) {
+  const BatchLimits& limits = options.checkpoint_limits;
+  const std::uint64_t done = stats.callbacks - checkpoint_start_;
+  if (done == kFlood) {
+    diagnose(
+        {Severity::error,
+         "microtask_flood",
+         fmt::format("{} callbacks have run in one checkpoint, and there are more; timers and descriptors wait", done),
+         {{"queued", std::to_string(queue.size())}, {"kind", std::string(to_string(kind))}}});
+  }
+  const bool too_many = limits.max_callbacks != 0 && done >= limits.max_callbacks;
+  const bool too_long = limits.max_time > Duration::zero() && done > 0 && refresh_now() >= checkpoint_until_;
+  if ((too_many || too_long) && !drains_) {
+    checkpoint_cut_ = true;
+    report_excess(kind, too_many ? BatchExcess::Limit::callbacks : BatchExcess::Limit::time, done, queue.size());
+    return false;
+  }
+  if (limits.max_time > Duration::zero()) {
+    checkpoint_mark_ = stats.callbacks + 1;
+  } else {
+    checkpoint_mark_ = std::numeric_limits<std::uint64_t>::max();  // said once
+    if (limits.max_callbacks > done) checkpoint_mark_ = checkpoint_start_ + limits.max_callbacks;
+  }
+  return true;
+}
+
+// A host that has put a checkpoint off goes on with it, or runs one.
+void LoopCore::advance_checkpoint() {
+  if ((checkpoint_state_ & kSuspended) != 0) {
+    checkpoint_state_ &= ~kSuspended;
+  } else {
+    checkpoint();
+  }
+}
+void LoopCore::resume_checkpoint() {
+  checkpoint_state_ &= ~kSuspended;
+  checkpoint();
+}
+
+// --- Timers ---
+
+Result<void> LoopCore::cancel(TimerId id) {
+  if (!accepts_work()) return ending();
+  take_ingress();  // it may hold the timer
+  id = timers.resolve(id);
+  if (timers.find(id) == nullptr) return timer_not_found(id);
+  observe_cancel(CallbackKind::timer, id.value());
+  static_cast<void>(timers.remove(id));
+  return {};
+}
+
+void LoopCore::set_ref(TimerId id, bool ref) {
+  take_ingress();
+  if (auto* timer = timers.find(timers.resolve(id))) timers.set_ref(*timer, ref);
+}
+
+// --- Batches ---
+
+void LoopCore::Batch::start(const BatchLimits& limits) {
+  if (core_.drains_) return;  // there is no next turn
+  if (limits.max_callbacks != 0 && left_ > limits.max_callbacks) {
+    left_ = allowed_ = limits.max_callbacks;
+    exceeded_ = true;
+  }
+  if (limits.max_time > Duration::zero()) until_ = saturating_add(core_.refresh_now(), limits.max_time);
+}
+
+bool LoopCore::Batch::is_out_of_time() {
+  if (done() == 0 || core_.refresh_now() < until_) return false;
+  exceeded_ = true;
+  limit_ = BatchExcess::Limit::time;
+  return true;
+}
+
+void LoopCore::Batch::report(CallbackKind kind, std::size_t still_queued) {
+  if (!core_.should_abort()) core_.report_excess(kind, limit_, done(), still_queued);
+}
+
+void LoopCore::report_excess(CallbackKind kind, BatchExcess::Limit limit, std::size_t done, std::size_t left) {
+  ++stats.cut_batches;
+  const BatchExcess excess{.kind = kind, .limit = limit, .callbacks = done, .left = left};
+  if (!std::exchange(excess_reported_, true)) {
+    diagnose({Severity::warning,
+              "batch_limit",
+              fmt::format("a batch of {} was cut after {} callbacks by its limit of {}; this is said once",
+                          to_string(kind), done, to_string(limit)),
+              {{"left", std::to_string(left)}}});
+  }
+  if (options.on_batch_excess) guard(CallbackKind::pressure, [&] { options.on_batch_excess(excess); });
+}
+
+void LoopCore::report_pressure() {
+  if (!external.empty() || shared->has_tasks()) {
+    guard(CallbackKind::pressure, [&] { options.on_queue_pressure(external.size()); });
+    checkpoint();
+  }
 }
 
 // True if any binding says so; false for all once the loop is being closed.
@@ -108,11 +327,19 @@ bool LoopCore::ask_bindings(CallbackKind kind, bool (LoopBinding::*question)()) 
 }
 
 bool LoopCore::is_alive() {
-  if (shared->ended) return false;
+  if (shared->ended || should_abort()) return false;
   take_ingress();
-  return timers.ref_count() > 0 || immediates.ref_count() > 0 || watchers.ref_count() > 0 || offloads_.in_use() > 0 ||
-         *holds > 0 || !external.empty() || !internal.empty() || !close_callbacks.empty() || !ticks.empty() ||
-         !microtasks.empty() || !checkpoint_ends.empty();
+  // Predicates first: they are users' code and may add what is counted next.
+  bool wanted = false;
+  if (immediates.predicate_count() > 0) [[unlikely]] {
+    immediates.for_each_predicate([&](auto& predicate) {
+      if (!wanted) guard(CallbackKind::liveness, [&] { wanted = predicate(); });
+    });
+    take_ingress();
+  }
+  return wanted || timers.ref_count() > 0 || immediates.ref_count() > 0 || watchers.ref_count() > 0 ||
+         offloads_.in_use() > 0 || *holds > 0 || !external.empty() || !internal.empty() || !close_callbacks.empty() ||
+         has_checkpoint_work() || (checkpoint_state_ & kSuspended) != 0;
 }
 
 }  // namespace gyre::internal

@@ -12,6 +12,7 @@
 #include <gyre/loop/internal/timer_queue.h>
 #include <gyre/loop/internal/watcher_table.h>
 #include <gyre/loop/loop.h>
+#include <gyre/loop/observer.h>
 #include <gyre/loop/offload_pool.h>
 
 namespace gyre::internal {
@@ -35,9 +36,14 @@ class LoopCore {
   Result<bool> run_for(Duration duration);
   Result<void> close();
   void checkpoint() {
-    if ((ticks.size() | microtasks.size() | checkpoint_ends.size()) == 0 && bindings.empty()) return;
-    if (!in_checkpoint_) checkpoint_now();
+    if (!has_checkpoint_work() && bindings.empty()) return;
+    if (checkpoint_state_ == 0) checkpoint_now();
   }
+  // The seams for hosts that run checkpoints themselves; see `Loop`.
+  void yield_checkpoint() noexcept { checkpoint_state_ |= kSuspended; }
+  void advance_checkpoint();
+  void resume_checkpoint();
+  Result<void> set_fast_path(FastPath mode);
   using OffloadJob = UniqueFunction<void(std::stop_token)>;
   using OffloadDone = UniqueFunction<void(const Error*)>;
   Result<void> offload(OffloadJob job, OffloadDone done);
@@ -53,6 +59,28 @@ class LoopCore {
     if (shared->ingress_pending.load(std::memory_order_acquire)) take_ingress_now();
   }
   bool is_alive();
+  Result<void> cancel(TimerId id);
+  void set_ref(TimerId id, bool ref);
+  /// A microtask of this thread comes after those that other threads have queued before.
+  void take_late_microtasks() noexcept {
+    if (!late_microtasks_.empty()) [[unlikely]]
+      microtasks.splice_back(late_microtasks_);
+  }
+
+  // --- What observers see ---
+  bool is_observed() const noexcept { return observed_; }
+  void add_observer(LoopObserver& observer);
+  void remove_observer(LoopObserver& observer);
+  void observe_schedule(CallbackKind kind, std::uint64_t id) {
+    if (observed_) [[unlikely]]
+      notify([=](LoopObserver& observer) { observer.on_schedule(kind, id); });
+  }
+  void observe_cancel(CallbackKind kind, std::uint64_t id) {
+    if (observed_) [[unlikely]]
+      notify([=](LoopObserver& observer) { observer.on_cancel(kind, id); });
+  }
+  [[gnu::cold]] void diagnose(const Diagnostic& diagnostic);
+  FastPathStats fast_path_stats();
 
   TimePoint now() noexcept {
     if (!now_is_fresh_) refresh_now();
@@ -82,9 +110,12 @@ class LoopCore {
   std::vector<LoopBinding*> bindings;
   std::shared_ptr<std::size_t> holds = std::make_shared<std::size_t>(0);
   LoopStats stats;
+  const std::uint64_t loop_id;
 
  private:
   static constexpr std::size_t kEventsPerPoll = 256;
+  /// So many callbacks in one checkpoint are worth a word.
+  static constexpr std::size_t kFlood = 100'000;
 
   Result<void> enter();
   void leave() noexcept;
@@ -93,7 +124,22 @@ class LoopCore {
   void start_up();
   Result<void> turn(TimePoint until);
   void take_ingress_now();
+  void apply_commands();
+  void apply(Command& command);
+  void observe_turn();
+  void observe_wait_start(Duration timeout) {
+    if (observed_) [[unlikely]]
+      notify([=](LoopObserver& observer) { observer.on_wait_start(timeout); });
+  }
+  void observe_wait_end(std::size_t events) {
+    if (observed_) [[unlikely]]
+      notify([=](LoopObserver& observer) { observer.on_wait_end(events); });
+  }
+  bool has_checkpoint_work() const noexcept {
+    return (ticks.size() | microtasks.size() | checkpoint_ends.size() | late_microtasks_.size()) != 0;
+  }
   void checkpoint_now();
+  bool may_go_on(CallbackKind kind, const BlockQueue<Task>& queue);
   bool run_all(BlockQueue<Task>& queue, CallbackKind kind);
   bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
   bool has_ready_work() const noexcept;
@@ -103,7 +149,15 @@ class LoopCore {
   Result<void> poll_descriptors(Duration timeout);
   void wake_up() noexcept;
   void run_immediates();
-  void run_queue(BlockQueue<Task>& queue, CallbackKind kind);
+  std::size_t run_queue(BlockQueue<Task>& queue, CallbackKind kind);
+  /// Before a task or an immediate: a checkpoint that was put off ends here.
+  void cross_boundary() noexcept { checkpoint_state_ &= ~kSuspended; }
+  bool uses_poller() const noexcept { return options.fast_path == FastPath::disabled || watchers.size() > 0; }
+  Result<void> ensure_poller();
+  Result<void> choose_path();
+  void leave_path(bool fast, FastPathReason reason);
+  void report_pressure();
+  void report_excess(CallbackKind kind, BatchExcess::Limit limit, std::size_t done, std::size_t left);
   void run_timers(std::uint64_t armed_before);
   void settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval);
   bool try_auto_exit();
@@ -114,12 +168,21 @@ class LoopCore {
   void discard_everything() noexcept;
   bool should_stop() const noexcept { return shared->stop_requested.load(std::memory_order_acquire); }
   bool should_abort() const noexcept { return shared->abort_requested.load(std::memory_order_relaxed); }
+  /// In a checkpoint: the loop is being closed, or the rest is put off.
+  bool should_pause() const noexcept { return checkpoint_state_ > kInCheckpoint || checkpoint_cut_ || should_abort(); }
 
   /// Runs a user's callback, counted.
   template <typename Callable>
-  void contain(CallbackKind kind, Callable&& callable) {
+  void contain(CallbackKind kind, Callable&& callable, std::uint64_t id = 0) {
     ++stats.callbacks;
+    if (!observed_) [[likely]] {
+      guard(kind, callable);
+      return;
+    }
+    notify([=](LoopObserver& observer) { observer.on_callback_start(kind, id); });
+    const std::uint64_t failed = stats.failed_callbacks;
     guard(kind, callable);
+    notify([=, this](LoopObserver& observer) { observer.on_callback_end(kind, id, stats.failed_callbacks != failed); });
   }
   /// Keeps what the callable throws away from the loop.
   template <typename Callable>
@@ -132,20 +195,90 @@ class LoopCore {
     }
   }
   [[gnu::cold]] void report(CallbackKind kind);
+  /// Tells every observer. What they cause in turn is not told, or it would have no end.
+  template <typename Call>
+  void notify(Call call) {
+    if (std::exchange(notifying_, true)) return;
+    for (std::size_t i = 0; i < observers_.size(); ++i) {  // by index: an observer may add or remove one
+      try {
+        call(*observers_[i]);
+      } catch (...) {  // documented: there is nobody left to tell
+        notifying_ = false;
+        let_cancellation_pass();
+        notifying_ = true;
+      }
+    }
+    notifying_ = false;
+  }
+
+  /// Ends a batch in time. Without limits it only counts down.
+  class Batch {
+   public:
+    Batch(LoopCore& core, const BatchLimits& limits, std::size_t queued)
+        : core_(core), left_(queued), allowed_(queued) {
+      if (limits.any()) [[unlikely]]
+        start(limits);
+    }
+    /// Before each callback.
+    bool more() {
+      if (left_ == 0 || (until_ != TimePoint::max() && is_out_of_time())) [[unlikely]]
+        return false;
+      --left_;
+      return true;
+    }
+    /// Reports the excess, if there was one.
+    void finish(CallbackKind kind, std::size_t still_queued) {
+      if (exceeded_) [[unlikely]]
+        report(kind, still_queued);
+    }
+    std::size_t done() const noexcept { return allowed_ - left_; }
+
+   private:
+    void start(const BatchLimits& limits);
+    bool is_out_of_time();
+    void report(CallbackKind kind, std::size_t still_queued);
+
+    LoopCore& core_;
+    std::size_t left_;
+    std::size_t allowed_;
+    TimePoint until_ = TimePoint::max();
+    bool exceeded_ = false;
+    BatchExcess::Limit limit_ = BatchExcess::Limit::callbacks;
+  };
 
   std::array<Poller::Event, kEventsPerPoll> events_;
   std::unique_ptr<OffloadPool> offload_pool_;
   Slab<OffloadDone> offloads_;  // what to call when off-loaded work is done; stays on this thread, whatever happens
   std::stop_token stop_;        // of the run call on the stack
   TimePoint now_{};
+  // Microtasks that other threads queued while a batch of microtasks ran: they come after the next ticks.
+  BlockQueue<Task> late_microtasks_;
+  BlockQueue<Command> commands_;  // taken over, not yet carried out
+  std::vector<LoopObserver*> observers_;
+  FastPathStats path_stats_;
+  TimePoint path_since_{};
+  std::uint64_t path_callbacks_ = 0;    // stats.callbacks when the present way of waiting began
+  std::uint64_t checkpoint_mark_ = 0;   // stats.callbacks at which a checkpoint has to stop and think
+  std::uint64_t checkpoint_start_ = 0;  // stats.callbacks when it began
+  TimePoint checkpoint_until_{};        // when it has to end, if its time is limited
   TimePoint last_poll_{};
   std::uint32_t turns_since_poll_ = 0;
   bool now_is_fresh_ = false;
   bool spinning_pays_ = false;  // the last time of waiting was ended by another thread
   bool started_ = false;
-  bool in_checkpoint_ = false;
+  static constexpr unsigned kInCheckpoint = 1;
+  static constexpr unsigned kSuspended = 2;
+  unsigned checkpoint_state_ = 0;
+  bool checkpoint_cut_ = false;  // by its limits; the rest is ready work
+  bool excess_reported_ = false;
+  bool applying_commands_ = false;
+  bool observed_ = false;
+  bool notifying_ = false;
+  bool fast_ = true;                          // waits without the poller
+  FastPath path_mode_ = FastPath::automatic;  // when the present way of waiting was chosen
   bool reporting_ = false;
   bool exits_by_itself_ = false;
+  bool drains_ = false;  // the final drain goes on: nothing is put off any more
   bool drained_ = false;
 };
 

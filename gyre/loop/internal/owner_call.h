@@ -11,22 +11,30 @@ namespace gyre::internal {
 /// which ends a loop still in preparation, on a thread of its own, never meets a call half done.
 class OwnerCall {
  public:
+  /// Asks instead of insisting: where another thread owns the loop, `granted` is false.
+  struct TryBorrow {};
+  static constexpr TryBorrow try_borrow{};
+
   explicit OwnerCall(SharedState& shared) {
     if (!shared.on_owner_thread()) [[unlikely]]
       borrow(shared);
   }
+  OwnerCall(SharedState& shared, TryBorrow) { granted_ = shared.on_owner_thread() || borrow_if_free(shared); }
   OwnerCall(const OwnerCall&) = delete;
   OwnerCall& operator=(const OwnerCall&) = delete;
   ~OwnerCall() {
     if (borrowed_ != nullptr) [[unlikely]]
       give_back();
   }
+  bool granted() const noexcept { return granted_; }
 
  private:
   void borrow(SharedState& shared);
+  bool borrow_if_free(SharedState& shared);
   void give_back() noexcept;
 
   SharedState* borrowed_ = nullptr;
+  bool granted_ = true;
 };
 
 }  // namespace gyre::internal

@@ -1,3 +1,7 @@
+#include <stdexcept>
+
+#include <gyre/base/context.h>
+#include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
 
@@ -66,6 +70,7 @@ Result<void> LoopCore::run(std::stop_token stop) {
   // Not through `this`: once the loop has ended, another thread may destroy it.
   const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
   stop_ = stop;
+  const ContextScope none{Context()};  // callbacks have the context in which they were scheduled, not the caller's
   Result<void> result;
   if (!should_stop()) start_up();
   while (!should_stop() && !stop.stop_requested()) {
@@ -89,6 +94,7 @@ Result<LoopCore::Step> LoopCore::step(std::stop_token stop, TimePoint until) {
   });
   const std::stop_callback wake_on_stop(stop, [state = shared] { static_cast<void>(state->wake_now()); });
   stop_ = stop;
+  const ContextScope none{Context()};
   Result<void> result;
   const std::uint64_t callbacks_before = stats.callbacks;
   if (!should_stop()) start_up();
@@ -124,6 +130,8 @@ void LoopCore::start_up() {
   if (started_) return;
   started_ = true;
   refresh_now();
+  path_since_ = now_;
+  path_callbacks_ = stats.callbacks;
   last_poll_ = now_;
   take_ingress();
   run_queue(internal, CallbackKind::priority_task);
@@ -136,8 +144,13 @@ Result<void> LoopCore::turn(TimePoint until) {
   now_is_fresh_ = false;
   const std::uint64_t first_timer_of_turn = timers.next_sequence();
   take_ingress();
+  if (observed_) [[unlikely]]
+    observe_turn();
   checkpoint();
-  if (watchers.size() > 0 || !has_ready_work()) {  // else there is nothing to ask and nothing to wait for
+  if (uses_poller() == fast_) [[unlikely]] {
+    if (auto chosen = choose_path(); !chosen) return chosen;
+  }
+  if (!fast_ || !has_ready_work()) {  // else there is nothing to ask and nothing to wait for
     if (auto polled = poll_phase(until); !polled) return polled;
     checkpoint();
   }
@@ -147,28 +160,92 @@ Result<void> LoopCore::turn(TimePoint until) {
   if (!timers.empty()) run_timers(first_timer_of_turn);
   take_ingress();
   if (!internal.empty()) run_queue(internal, CallbackKind::priority_task);
-  if (!external.empty()) run_queue(external, CallbackKind::task);
+  if (!external.empty()) {
+    const std::size_t ran = run_queue(external, CallbackKind::task);
+    if (options.on_queue_pressure && ran > 0 && !should_abort()) [[unlikely]]
+      report_pressure();
+  }
+  return {};
+}
+
+// Goes over to the other way of waiting.
+Result<void> LoopCore::choose_path() {
+  if (fast_) {
+    if (auto ensured = ensure_poller(); !ensured) return ensured;
+    leave_path(true, watchers.size() > 0 ? FastPathReason::descriptor_watched : FastPathReason::mode_set);
+  } else {
+    leave_path(false, path_mode_ != options.fast_path ? FastPathReason::mode_set : FastPathReason::descriptors_gone);
+  }
+  path_mode_ = options.fast_path;
+  last_poll_ = now();
+  return {};
+}
+
+void LoopCore::leave_path(bool fast, FastPathReason reason) {
+  const TimePoint left_at = refresh_now();
+  const FastPathChange change{.fast = !fast,
+                              .reason = reason,
+                              .callbacks = stats.callbacks - std::exchange(path_callbacks_, stats.callbacks),
+                              .time = left_at - std::exchange(path_since_, left_at)};
+  (fast ? path_stats_.fast_callbacks : path_stats_.polling_callbacks) += change.callbacks;
+  (fast ? path_stats_.fast_time : path_stats_.polling_time) += change.time;
+  ++(fast ? path_stats_.exits : path_stats_.entries)[static_cast<std::size_t>(reason)];
+  fast_ = !fast;
+  if (observed_) notify([&](LoopObserver& observer) { observer.on_fast_path(change); });
+}
+
+FastPathStats LoopCore::fast_path_stats() {
+  FastPathStats result = path_stats_;
+  result.fast = fast_;
+  if (started_) {
+    (fast_ ? result.fast_callbacks : result.polling_callbacks) += stats.callbacks - path_callbacks_;
+    (fast_ ? result.fast_time : result.polling_time) += now() - path_since_;
+  }
+  return result;
+}
+
+Result<void> LoopCore::set_fast_path(FastPath mode) {
+  if (mode > FastPath::disabled) throw std::invalid_argument("gyre: this is none of the modes of the fast path");
+  if (!accepts_work()) return fail(Errc::terminated, "the loop is ending");
+  if (mode == FastPath::forced && watchers.size() > 0) {
+    return std::unexpected(
+        Error(Errc::fast_path_incompatible,
+              "the fast path cannot be forced while descriptors are watched; stop their watchers first")
+            .with("watched", watchers.size()));
+  }
+  if (mode == FastPath::disabled) {
+    if (auto ensured = ensure_poller(); !ensured) return ensured;
+  }
+  options.fast_path = mode;
   return {};
 }
 
 void LoopCore::run_immediates() {
+  Batch batch(*this, options.batch_limits, immediates.size());
   immediates.begin_batch();
-  while (!should_abort()) {
+  while (!should_abort() && immediates.has_batch() && batch.more()) {
+    cross_boundary();
+    const std::uint64_t id = immediates.next_id();
     Task task = immediates.next_in_batch();
-    if (!task) break;
-    contain(CallbackKind::immediate, task);
+    contain(CallbackKind::immediate, task, id);
     task.reset();
     checkpoint();
+    take_ingress();
   }
+  batch.finish(CallbackKind::immediate, immediates.size());
 }
 
-// Runs what is queued now; what is added meanwhile waits.
-void LoopCore::run_queue(BlockQueue<Task>& queue, CallbackKind kind) {
-  for (std::size_t left = queue.size(); left > 0 && !should_abort(); --left) {
+// Runs what is queued now; what is added meanwhile waits. Says how many it ran.
+std::size_t LoopCore::run_queue(BlockQueue<Task>& queue, CallbackKind kind) {
+  Batch batch(*this, options.batch_limits, queue.size());
+  while (!should_abort() && batch.more()) {
+    cross_boundary();
     contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
     queue.pop_front();
     checkpoint();
   }
+  batch.finish(kind, queue.size());
+  return batch.done();
 }
 
 // Runs what is due and was armed before the given sequence number: neither a timer armed by a callback of this turn nor
@@ -181,10 +258,11 @@ void LoopCore::run_timers(std::uint64_t armed_before) {
     Task callback = std::move(timers.find(*due)->callback);
     const Duration interval = timers.find(*due)->interval;
     const TimePoint started = interval == TimerQueue::kOnce ? phase_now : refresh_now();
-    contain(CallbackKind::timer, callback);
+    contain(CallbackKind::timer, callback, due->value());
     settle_timer(*due, callback, started, interval);
     callback.reset();
     checkpoint();
+    take_ingress();  // another thread may have cancelled the next one
   }
   timers.restore_deferred();
 }
@@ -197,6 +275,9 @@ void LoopCore::settle_timer(TimerId id, Task& callback, TimePoint started, Durat
     if (interval == TimerQueue::kOnce) {
       timers.finish(id);
       return;
+    }
+    if (interval > Duration::zero()) {
+      timer->missed += static_cast<std::uint32_t>((started - timers.deadline(id)) / interval);
     }
     timers.rearm(id, saturating_add(started, interval));
   }

@@ -4,10 +4,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include <gyre/base/cache_line.h>
 #include <gyre/base/task.h>
 #include <gyre/loop/internal/block_queue.h>
+#include <gyre/loop/internal/command.h>
 #include <gyre/loop/internal/parker.h>
 #include <gyre/loop/internal/poller.h>
 #include <gyre/loop/internal/short_lock.h>
@@ -55,9 +57,13 @@ struct SharedState {
   bool accepting_completions = true;
   BlockQueue<Task> external;
   BlockQueue<Task> internal;
+  BlockQueue<Command> commands;
+  std::uint64_t last_timer_id = TimerQueue::kForeignIds;  // of those that other threads have armed
+  const Clock* clock = nullptr;                           // valid while `accepting`
   std::unique_ptr<Poller> poller;
   bool done = false;
   std::condition_variable_any done_changed;
+  std::condition_variable_any call_changed;  // a pending call was answered, or `accepting` has become false
 
   /// Taken before `mutex` where both are needed.
   std::mutex ownership;
@@ -71,6 +77,15 @@ struct SharedState {
 
   /// Publishes a task. `even_when_ending` is for completions of work that was accepted before.
   Result<void> push(BlockQueue<Task> SharedState::* queue, Task&& task, bool even_when_ending = false);
+  /// True if plain tasks are waiting to be taken over.
+  bool has_tasks() {
+    const std::lock_guard lock(mutex);
+    return !external.empty();
+  }
+  Result<void> push_command(Command&& command);
+  /// Publishes a timer whose deadline is `deadline`, or, if that is empty, `delay` from now.
+  Result<TimerId> push_timer(std::optional<TimePoint> deadline, Duration delay, Duration interval, Task&& task,
+                             bool ref);
   Result<void> wake_if_sleeping();
   /// Wakes the owner wherever it sleeps, or keeps it from falling asleep.
   Result<void> wake_now();
@@ -80,6 +95,10 @@ struct SharedState {
   void end_if_never_run();
   bool is_done();
   bool wait_done(Duration timeout);
+
+ private:
+  /// Under the mutex, after something was queued. True if the owner must be woken.
+  bool mark_ingress() noexcept;
 };
 
 }  // namespace gyre::internal

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include <gyre/base/clock.h>
@@ -21,28 +22,41 @@ namespace gyre::internal {
 class TimerQueue {
  public:
   static constexpr Duration kOnce{-1};
+  /// Ids above this were given by other threads, which do not know the slot.
+  static constexpr std::uint64_t kForeignIds = std::uint64_t{1} << 63;
+  static constexpr std::uint32_t kUnknownSlot = std::numeric_limits<std::uint32_t>::max();
 
   struct Timer {
     Task callback;
     std::uint64_t id = 0;  // 0: the slot is free
     Duration interval = kOnce;
+    std::uint32_t missed = 0;  // runs of an interval that were left out
     bool ref = true;
   };
 
   /// Returns an empty id when all ids are used up.
   TimerId add(TimePoint deadline, Duration interval, Task&& callback, bool ref) {
-    if (last_id_ == std::numeric_limits<std::uint64_t>::max()) return {};
-    if (slab_.is_full()) [[unlikely]]
-      make_room();
-    const std::uint32_t slot = slab_.acquire();
-    Timer& timer = slab_[slot];
-    timer.callback = std::move(callback);
-    timer.id = ++last_id_;
-    timer.interval = interval;
-    timer.ref = ref;
-    ref_count_ += ref ? 1 : 0;
-    wheel_.insert(slot, deadline, next_sequence_++);
-    return TimerId(timer.id, slot);
+    if (last_id_ == kForeignIds) [[unlikely]]
+      return {};
+    return insert(++last_id_, deadline, interval, std::move(callback), ref);
+  }
+  /// Adds one under an id that another thread has given it.
+  void add_foreign(std::uint64_t id, TimePoint deadline, Duration interval, Task&& callback, bool ref) {
+    std::uint32_t& slot = foreign_slots_[id];  // first: it may run out of memory
+    try {
+      slot = insert(id, deadline, interval, std::move(callback), ref).slot();
+    } catch (...) {
+      foreign_slots_.erase(id);
+      throw;
+    }
+  }
+
+  /// The same id with the slot filled in, if another thread has given it and the timer is still there.
+  TimerId resolve(TimerId id) const noexcept {
+    if (id.slot() != kUnknownSlot) [[likely]]
+      return id;
+    const auto found = foreign_slots_.find(id.value());
+    return found == foreign_slots_.end() ? TimerId() : TimerId(id.value(), found->second);
   }
 
   /// The timer behind an id, or null if it has fired or was cancelled.
@@ -69,6 +83,8 @@ class TimerQueue {
     if (wheel_.contains(id.slot())) wheel_.erase(id.slot());
     wheel_.insert(id.slot(), deadline, next_sequence_++);
   }
+  /// When it is due, or was, if it has just been taken out.
+  TimePoint deadline(TimerId id) const noexcept { return wheel_.deadline(id.slot()); }
   /// False while a timer's callback runs, unless that has armed it anew.
   bool is_waiting(TimerId id) const noexcept { return wheel_.contains(id.slot()); }
 
@@ -114,13 +130,31 @@ class TimerQueue {
     return release(slot);
   }
 
+  std::uint64_t ids_left() const noexcept { return kForeignIds - last_id_; }
   /// For the test of exhaustion.
   void set_last_id_for_test(std::uint64_t id) noexcept { last_id_ = id; }
 
  private:
+  TimerId insert(std::uint64_t id, TimePoint deadline, Duration interval, Task&& callback, bool ref) {
+    if (slab_.is_full()) [[unlikely]]
+      make_room();
+    const std::uint32_t slot = slab_.acquire();
+    Timer& timer = slab_[slot];
+    timer.callback = std::move(callback);
+    timer.id = id;
+    timer.interval = interval;
+    timer.missed = 0;
+    timer.ref = ref;
+    ref_count_ += ref ? 1 : 0;
+    wheel_.insert(slot, deadline, next_sequence_++);
+    return TimerId(id, slot);
+  }
+
   Task release(std::uint32_t slot) noexcept {
     Timer& timer = slab_[slot];
     if (timer.ref) --ref_count_;
+    if (timer.id > kForeignIds) [[unlikely]]
+      foreign_slots_.erase(timer.id);
     timer.id = 0;
     slab_.release(slot);
     return std::move(timer.callback);
@@ -142,6 +176,7 @@ class TimerQueue {
   Slab<Timer> slab_;
   TimerWheel wheel_;
   std::vector<Deferred> deferred_;
+  std::unordered_map<std::uint64_t, std::uint32_t> foreign_slots_;  // of timers that other threads have armed
   std::uint64_t last_id_ = 0;
   std::uint64_t next_sequence_ = 0;
   std::size_t ref_count_ = 0;

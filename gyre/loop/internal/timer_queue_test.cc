@@ -22,10 +22,10 @@ TimerId add(TimerQueue& queue, int deadline) {
 
 TEST(TimerQueue, AfterTheLastIdNothingMoreIsScheduled) {  // L91
   TimerQueue queue;
-  queue.set_last_id_for_test(std::numeric_limits<std::uint64_t>::max() - 2);
+  queue.set_last_id_for_test(TimerQueue::kForeignIds - 2);
   const TimerId before_last = add(queue, 1);
   const TimerId last = add(queue, 2);
-  EXPECT_EQ(last.value(), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(last.value(), TimerQueue::kForeignIds);
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(add(queue, 3));
   EXPECT_EQ(queue.size(), 2u);
   EXPECT_EQ(queue.ref_count(), 2u);

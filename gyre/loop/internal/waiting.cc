@@ -8,18 +8,21 @@ namespace gyre::internal {
 // What a loop does while it has nothing to do. The wake-up protocol is told in shared_state.h.
 
 bool LoopCore::has_ready_work() const noexcept {
-  return !external.empty() || !internal.empty() || !immediates.empty() || !close_callbacks.empty() ||
+  return !external.empty() || !internal.empty() || !immediates.empty() || !close_callbacks.empty() || checkpoint_cut_ ||
          shared->ingress_pending.load(std::memory_order_acquire);
 }
 
 Result<void> LoopCore::poll_phase(TimePoint until) {
-  const bool watching = watchers.size() > 0;
   const bool no_wait = until != TimePoint::max() && until <= now();
   // First: the question takes over what other threads have just posted, which then is ready.
   const bool may_exit = options.auto_exit && !is_alive();
   const bool ready = no_wait || may_exit || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
+  if (!ready && (checkpoint_state_ & kSuspended) != 0) {
+    resume_checkpoint();  // there is no boundary to wait for
+    return {};
+  }
   if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
-  if (!watching) return {};
+  if (fast_) return {};
   // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
   if (!no_wait && ++turns_since_poll_ < options.turns_between_polls &&
       now() - last_poll_ < options.time_between_polls) {
@@ -29,8 +32,7 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
 }
 
 Result<void> LoopCore::sleep(TimePoint until) {
-  const bool watching = watchers.size() > 0;
-  if (!watching && offloads_.in_use() == 0 && clock->skip_to(until)) {
+  if (watchers.size() == 0 && offloads_.in_use() == 0 && clock->skip_to(until)) {
     now_is_fresh_ = false;
     return {};
   }
@@ -38,7 +40,7 @@ Result<void> LoopCore::sleep(TimePoint until) {
     now_is_fresh_ = false;
     return {};
   }
-  shared->sleeps_in_poller.store(watching, std::memory_order_seq_cst);
+  shared->sleeps_in_poller.store(!fast_, std::memory_order_seq_cst);
   LoopState running = LoopState::running;
   if (!shared->state.compare_exchange_strong(running, LoopState::sleeping)) return {};  // the end has been requested
   const bool disturbed =
@@ -47,10 +49,12 @@ Result<void> LoopCore::sleep(TimePoint until) {
   if (!disturbed) {
     ++stats.sleeps;
     const Duration timeout = clock->time_until(until);
-    if (watching) {
+    if (!fast_) {
       result = poll_descriptors(timeout);
     } else {
+      observe_wait_start(timeout);
       shared->parker.park(timeout);
+      observe_wait_end(0);
     }
   }
   wake_up();
@@ -63,7 +67,7 @@ Result<void> LoopCore::sleep(TimePoint until) {
 // producers need not wake it. What is read here decides nothing: before it sleeps, the loop looks again.
 bool LoopCore::spin_for_work(TimePoint until) noexcept {
   Duration limit = options.spin_before_sleep;
-  if (watchers.size() > 0) limit = std::min(limit, options.time_between_polls);  // the kernel is not asked meanwhile
+  if (!fast_) limit = std::min(limit, options.time_between_polls);  // the kernel is not asked meanwhile
   const TimePoint end = std::min(saturating_add(now(), limit), until);
   do {
     for (int i = 0; i < 16; ++i) {
