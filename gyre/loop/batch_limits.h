@@ -24,10 +24,10 @@ struct BatchLimits {
 struct BatchExcess {
   enum class Limit : std::uint8_t { callbacks, time };
 
-  CallbackKind kind;         ///< Of the callbacks that were running.
-  Limit limit;               ///< Which of the two it was.
+  CallbackKind kind;          ///< Of the callbacks that were running.
+  Limit limit;                ///< Which of the two it was.
   std::size_t callbacks = 0;  ///< Run in this batch.
-  std::size_t left = 0;      ///< Still queued.
+  std::size_t left = 0;       ///< Still queued.
 };
 
 constexpr std::string_view to_string(BatchExcess::Limit limit) {

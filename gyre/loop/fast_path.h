@@ -42,11 +42,11 @@ struct FastPathChange {
 
 /// How a loop has waited since it was first run.
 struct FastPathStats {
-  bool fast = true;                                           ///< On the fast path now.
-  std::array<std::uint64_t, kFastPathReasons> entries{};      ///< To the fast path, by `FastPathReason`.
-  std::array<std::uint64_t, kFastPathReasons> exits{};        ///< From it, by `FastPathReason`.
-  std::uint64_t fast_callbacks = 0, polling_callbacks = 0;    ///< Run on either.
-  Duration fast_time{}, polling_time{};                       ///< Spent on either, asleep or awake.
+  bool fast = true;                                         ///< On the fast path now.
+  std::array<std::uint64_t, kFastPathReasons> entries{};    ///< To the fast path, by `FastPathReason`.
+  std::array<std::uint64_t, kFastPathReasons> exits{};      ///< From it, by `FastPathReason`.
+  std::uint64_t fast_callbacks = 0, polling_callbacks = 0;  ///< Run on either.
+  Duration fast_time{}, polling_time{};                     ///< Spent on either, asleep or awake.
 };
 
 }  // namespace gyre

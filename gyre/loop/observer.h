@@ -44,8 +44,8 @@ struct QueueDepths {
 /// Sees what a loop does: the ground for metrics, traces, logs and audits. While a loop has no observer, each of these
 /// costs one comparison.
 ///
-/// All calls come on the loop's thread, in the middle of its work: be short. What an observer throws is dropped. What it
-/// does to the loop is not reported to any observer.
+/// All calls come on the loop's thread, in the middle of its work: be short. What an observer throws is dropped. What
+/// it does to the loop is not reported to any observer.
 class LoopObserver {
  public:
   /// A callback was accepted. `id` names a timer or an immediate; it is 0 for the others. What other threads give the

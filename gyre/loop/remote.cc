@@ -6,6 +6,7 @@
 #include <gyre/base/context.h>
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/metrics_recorder.h>
 #include <gyre/loop/internal/remote_call.h>
 #include <gyre/loop/internal/shared_state.h>
 #include <gyre/loop/remote.h>
@@ -237,6 +238,20 @@ Result<void> Remote::set_fast_path(FastPath mode, const WaitLimit& limit) {
 
 Result<void> Remote::wake() {
   return shared_->wake_if_sleeping();
+}
+
+Result<void> Remote::set_metrics(bool on, const WaitLimit& limit) {
+  return call_owner<void>(shared_, limit, [on](LoopCore& core) { return core.set_metrics(on); });
+}
+
+std::optional<LoopMetrics> Remote::metrics() const {
+  std::shared_ptr<internal::MetricsRecorder> recorder;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    recorder = shared_->metrics;
+  }
+  if (recorder == nullptr) return std::nullopt;
+  return recorder->snapshot();
 }
 
 Result<void> Remote::shutdown(Duration timeout) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <gyre/base/task.h>
 #include <gyre/loop/fast_path.h>
 #include <gyre/loop/ids.h>
+#include <gyre/loop/metrics.h>
 #include <gyre/loop/posted_task.h>
 #include <gyre/loop/state.h>
 #include <gyre/loop/wait_limit.h>
@@ -71,6 +73,12 @@ class Remote {
   Result<void> ref(TimerId id, const WaitLimit& limit = {});
   Result<void> unref(TimerId id, const WaitLimit& limit = {});
   Result<void> set_fast_path(FastPath mode, const WaitLimit& limit = {});
+
+  /// Switches the recording of metrics on, from now and from zero, or off. Costs two readings of the clock and a lock
+  /// per callback while on, nothing while off. See docs/benchmarks.md.
+  Result<void> set_metrics(bool on, const WaitLimit& limit = {});
+  /// What was recorded since then, also after the end of the loop; empty if metrics are off.
+  std::optional<LoopMetrics> metrics() const;
 
   /// Has the timer cancelled as soon as the loop hears of it, and does not wait for that. Never blocks.
   Result<void> request_cancel(TimerId id);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -47,6 +48,8 @@ enum class CallbackKind : std::uint8_t {
   liveness,  ///< A predicate that says whether an immediate keeps the loop alive.
   pressure,  ///< The handler of queue pressure, or of a batch that was cut.
 };
+
+inline constexpr std::size_t kCallbackKinds = 12;
 
 constexpr std::string_view to_string(CallbackKind kind) {
   switch (kind) {

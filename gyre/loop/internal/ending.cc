@@ -1,6 +1,7 @@
 #include <exception>
 
 #include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/metrics_recorder.h>
 #include <gyre/loop/internal/owner_call.h>
 
 namespace gyre::internal {
@@ -87,6 +88,7 @@ void LoopCore::end() {
   options.on_queue_pressure.reset();
   options.on_quiescent.reset();
   if (started_) leave_path(fast_, FastPathReason::ended);
+  if (const auto metrics = state->metrics) metrics->stop();
   observers_.clear();
   observed_ = false;
   {

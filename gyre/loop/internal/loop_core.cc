@@ -8,6 +8,7 @@
 
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
+#include <gyre/loop/internal/metrics_recorder.h>
 #include <gyre/loop/internal/spin.h>
 
 namespace gyre::internal {
@@ -92,6 +93,16 @@ void LoopCore::report(CallbackKind kind) {
     let_cancellation_pass();
   }
   reporting_ = false;
+}
+
+Result<void> LoopCore::set_metrics(bool on) {
+  if (on && !accepts_work()) return ending();
+  if (const auto old = shared->metrics) remove_observer(*old);
+  auto recorder = on ? std::make_shared<MetricsRecorder>(*clock) : nullptr;
+  if (recorder) add_observer(*recorder);
+  const std::lock_guard lock(shared->mutex);
+  shared->metrics = std::move(recorder);
+  return {};
 }
 
 // --- Queues and checkpoints ---

@@ -81,6 +81,7 @@ class LoopCore {
   }
   [[gnu::cold]] void diagnose(const Diagnostic& diagnostic);
   FastPathStats fast_path_stats();
+  Result<void> set_metrics(bool on);
 
   TimePoint now() noexcept {
     if (!now_is_fresh_) refresh_now();

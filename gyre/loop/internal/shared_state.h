@@ -21,6 +21,7 @@ namespace gyre::internal {
 inline thread_local char thread_tag;
 
 class LoopCore;
+class MetricsRecorder;
 struct SharedState;
 
 /// The loop whose off-loaded work this thread executes just now. That loop waits for the work, so the work must not
@@ -61,6 +62,7 @@ struct SharedState {
   std::uint64_t last_timer_id = TimerQueue::kForeignIds;  // of those that other threads have armed
   const Clock* clock = nullptr;                           // valid while `accepting`
   std::unique_ptr<Poller> poller;
+  std::shared_ptr<MetricsRecorder> metrics;  // null while metrics are off
   bool done = false;
   std::condition_variable_any done_changed;
   std::condition_variable_any call_changed;  // a pending call was answered, or `accepting` has become false

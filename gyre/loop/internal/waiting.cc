@@ -32,9 +32,14 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
 }
 
 Result<void> LoopCore::sleep(TimePoint until) {
-  if (watchers.size() == 0 && offloads_.in_use() == 0 && clock->skip_to(until)) {
-    now_is_fresh_ = false;
-    return {};
+  if (clock != &steady_clock && watchers.size() == 0 && offloads_.in_use() == 0) {
+    observe_wait_start(until == TimePoint::max() ? Duration::max() : until - now());
+    const bool skipped = clock->skip_to(until);
+    observe_wait_end(0);
+    if (skipped) {
+      now_is_fresh_ = false;
+      return {};
+    }
   }
   if (spinning_pays_ && spin_for_work(until)) {
     now_is_fresh_ = false;
