@@ -56,8 +56,8 @@ class Histogram {
     min_ = std::min(min_, other.min_);
   }
 
-  /// Calls `visit(upper_bound, count)` for each bucket that holds values, in order; no value of a bucket is greater than
-  /// its upper bound.
+  /// Calls `visit(upper_bound, count)` for each bucket that holds values, in order; no value of a bucket is greater
+  /// than its upper bound.
   template <typename Visitor>
   void for_each_bucket(Visitor visit) const {
     for (std::size_t i = 0; i < kBuckets; ++i) {

@@ -69,7 +69,9 @@ TEST(Histogram, QuantilesAreWithinTheirBoundOnManyShapes) {
     return static_cast<std::uint64_t>(std::max(0.0, std::normal_distribution(50'000.0, 9'000.0)(random)));
   };
   const auto two_peaks = [&] { return random() % 10 == 0 ? 10'000'000 + uniform() : 1'000 + uniform() / 1000; };
-  const auto heavy_tail = [&] { return static_cast<std::uint64_t>(std::exp(std::normal_distribution(10.0, 2.0)(random))); };
+  const auto heavy_tail = [&] {
+    return static_cast<std::uint64_t>(std::exp(std::normal_distribution(10.0, 2.0)(random)));
+  };
   std::uint64_t next = 0;
   const auto sorted = [&] { return next += 37; };
   for (const std::function<std::uint64_t()>& draw :

@@ -39,6 +39,7 @@ Result<TimerId> arm(LoopCore& core, TimePoint deadline, Duration interval, Task&
   require(static_cast<bool>(task));
   if (!core.accepts_work()) return ending();
   internal::bind_current_context(task);
+  core.take_ingress();  // what another thread armed before this call comes before it
   const TimerId id = core.timers.add(deadline, interval, std::move(task), ref);
   if (!id) return internal::timer_ids_exhausted();
   core.observe_schedule(CallbackKind::timer, id.value());

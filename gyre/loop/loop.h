@@ -29,7 +29,8 @@ namespace gyre {
 
 namespace internal {
 class LoopCore;
-}
+struct LoopAccess;
+}  // namespace internal
 
 struct LoopOptions {
   /// End `run` when nothing is left that could ever make a callback run. Off, the loop waits for `Remote` calls.
@@ -238,6 +239,8 @@ class Loop {
  private:
   /// `job` runs on a pool thread, then `done` on the loop's, with the error if `job` threw or null.
   Result<void> offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done);
+
+  friend struct internal::LoopAccess;
 
   std::unique_ptr<internal::LoopCore> core_;
 };

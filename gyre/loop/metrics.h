@@ -13,8 +13,8 @@ namespace gyre {
 /// What a loop did since its metrics were switched on: a coherent picture, detached from the loop. See
 /// `Remote::set_metrics` and `Remote::metrics`.
 struct LoopMetrics {
-  /// How long callbacks took, in nanoseconds, each one by itself: microtasks too, those that failed too, and not what the
-  /// loop does for itself. Time in the queue is not in it.
+  /// How long callbacks took, in nanoseconds, each one by itself: microtasks too, those that failed too, and not what
+  /// the loop does for itself. Time in the queue is not in it.
   Histogram latency;
   /// The same by percentile. Up to five values they are exact (with an even number of values, the median is halfway
   /// between the two in the middle), then within 1.6 %.

@@ -145,6 +145,7 @@ class LoopCore {
   bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
   bool has_ready_work() const noexcept;
   Result<void> poll_phase(TimePoint until);
+  bool poll_is_due() noexcept;
   Result<void> sleep(TimePoint until);
   bool spin_for_work(TimePoint until) noexcept;
   Result<void> poll_descriptors(Duration timeout);

@@ -83,7 +83,8 @@ void MetricsRecorder::sample(LoopMetrics::Depth& depth, std::uint64_t value, boo
   constexpr double kWeight = 0.1;
   depth.now = value;
   depth.max = std::max(depth.max, value);
-  depth.average = first ? static_cast<double>(value) : depth.average + kWeight * (static_cast<double>(value) - depth.average);
+  depth.average =
+      first ? static_cast<double>(value) : depth.average + kWeight * (static_cast<double>(value) - depth.average);
 }
 
 void MetricsRecorder::fill_percentiles(LoopMetrics& metrics) const {

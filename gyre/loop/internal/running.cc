@@ -142,8 +142,8 @@ void LoopCore::start_up() {
 Result<void> LoopCore::turn(TimePoint until) {
   ++stats.turns;
   now_is_fresh_ = false;
-  const std::uint64_t first_timer_of_turn = timers.next_sequence();
   take_ingress();
+  const std::uint64_t first_timer_of_turn = timers.next_sequence();
   if (observed_) [[unlikely]]
     observe_turn();
   checkpoint();
@@ -253,6 +253,7 @@ std::size_t LoopCore::run_queue(BlockQueue<Task>& queue, CallbackKind kind) {
 void LoopCore::run_timers(std::uint64_t armed_before) {
   const TimePoint phase_now = now();
   while (!should_stop()) {
+    take_ingress();  // another thread may have cancelled the next one
     const auto due = timers.take_due(phase_now, armed_before);
     if (!due) break;
     Task callback = std::move(timers.find(*due)->callback);
@@ -262,15 +263,15 @@ void LoopCore::run_timers(std::uint64_t armed_before) {
     settle_timer(*due, callback, started, interval);
     callback.reset();
     checkpoint();
-    take_ingress();  // another thread may have cancelled the next one
   }
   timers.restore_deferred();
 }
 
 // After its callback a timer is over, unless it repeats or the callback has armed it anew.
 void LoopCore::settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval) {
+  take_ingress();  // what another thread has armed or cancelled comes first
   auto* timer = timers.find(id);
-  if (timer == nullptr) return;  // cancelled by its own callback
+  if (timer == nullptr) return;  // cancelled while its callback ran
   if (!timers.is_waiting(id)) {
     if (interval == TimerQueue::kOnce) {
       timers.finish(id);

@@ -22,13 +22,13 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
     return {};
   }
   if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
-  if (fast_) return {};
-  // Work must not starve I/O: look at the descriptors every so many turns, or after so much time.
-  if (!no_wait && ++turns_since_poll_ < options.turns_between_polls &&
-      now() - last_poll_ < options.time_between_polls) {
-    return {};
-  }
+  if (fast_ || (!no_wait && !poll_is_due())) return {};
   return poll_descriptors(Duration::zero());
+}
+
+// Work must not starve I/O: descriptors are looked at every so many turns, or after so much time.
+bool LoopCore::poll_is_due() noexcept {
+  return ++turns_since_poll_ >= options.turns_between_polls || now() - last_poll_ >= options.time_between_polls;
 }
 
 Result<void> LoopCore::sleep(TimePoint until) {
@@ -61,6 +61,8 @@ Result<void> LoopCore::sleep(TimePoint until) {
       shared->parker.park(timeout);
       observe_wait_end(0);
     }
+  } else if (!fast_ && poll_is_due()) {
+    result = poll_descriptors(Duration::zero());
   }
   wake_up();
   spinning_pays_ = options.spin_before_sleep > Duration::zero() &&
