@@ -646,5 +646,62 @@ TEST(Destruction, AThreadThatIsCancelledInACallbackEndsTheLoop) {  // W20
   EXPECT_TRUE(fails_with(remote.post([] {}), Errc::terminated));
 }
 
+// --- Hearing of the end ---
+
+TEST(Done, CallsBackOnceOnTheThreadThatEndedTheLoop) {
+  Loop loop({.auto_exit = true});
+  int calls = 0;
+  std::thread::id where;
+  Remote remote = loop.remote();
+  remote.on_done([&] {
+    ++calls;
+    where = std::this_thread::get_id();
+    EXPECT_TRUE(remote.is_done());
+  });
+  must(loop.post([&] { EXPECT_EQ(calls, 0); }));
+  Runner runner(loop);
+  const auto id = runner.id();
+  must(runner.join());
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(where, id);
+}
+
+TEST(Done, CallsBackAtOnceIfTheLoopHasEnded) {
+  Loop loop;
+  must(loop.close());
+  int calls = 0;
+  loop.remote().on_done([&] { ++calls; });
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Done, WhatACallbackThrowsIsDroppedAndTheNextIsCalled) {
+  int calls = 0;
+  {
+    Loop loop;
+    loop.remote().on_done([&] {
+      ++calls;
+      throw 1;
+    });
+    loop.remote().on_done([&] { ++calls; });
+    EXPECT_THROW(loop.remote().on_done({}), std::logic_error);
+  }
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(Done, AWaitCanBeStopped) {  // L7
+  Loop loop;
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(loop.remote().wait_done(stop.get_token()));
+  std::atomic<bool> blocked = true;
+  must(loop.post([&] {
+    while (blocked) std::this_thread::yield();
+  }));
+  Runner runner(loop);
+  EXPECT_TRUE(fails_with(loop.remote().shutdown(stop.get_token()), Errc::cancelled));
+  blocked = false;
+  EXPECT_TRUE(loop.remote().wait_done());
+}
+
 }  // namespace
 }  // namespace gyre

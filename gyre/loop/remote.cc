@@ -115,13 +115,31 @@ bool SharedState::is_done() {
   return done;
 }
 
-bool SharedState::wait_done(Duration timeout) {
+bool SharedState::wait_done(Duration timeout, const std::stop_token& stop) {
   std::unique_lock lock(mutex);
-  if (timeout >= kForever) {
-    done_changed.wait(lock, [this] { return done; });
-    return true;
+  const auto is_over = [this] { return done; };
+  if (timeout >= kForever) return done_changed.wait(lock, stop, is_over);
+  return done_changed.wait_for(lock, stop, timeout, is_over);
+}
+
+void SharedState::on_done(Task&& callback) {
+  {
+    const std::lock_guard lock(mutex);
+    if (!done) {
+      when_done.push_back(std::move(callback));
+      return;
+    }
   }
-  return done_changed.wait_for(lock, timeout, [this] { return done; });
+  call_when_done(callback);
+}
+
+void SharedState::call_when_done(Task& callback) noexcept {
+  try {
+    callback();
+  } catch (...) {  // documented
+    let_cancellation_pass();
+  }
+  callback.reset();
 }
 
 }  // namespace internal
@@ -254,7 +272,7 @@ std::optional<LoopMetrics> Remote::metrics() const {
   return recorder->snapshot();
 }
 
-Result<void> Remote::shutdown(Duration timeout) {
+Result<void> Remote::shutdown(const WaitLimit& limit) {
   if (is_done()) return fail(Errc::terminated, "the loop had ended before shutdown was called");
   shared_->commit_termination(false);
   if (shared_->on_owner_thread() || internal::offloading_for == shared_.get()) {
@@ -262,10 +280,11 @@ Result<void> Remote::shutdown(Duration timeout) {
     return {};
   }
   shared_->end_if_never_run();
-  if (!shared_->wait_done(timeout)) {
-    return fail(Errc::timed_out, "the loop did not end within the time given; it goes on ending by itself");
+  if (shared_->wait_done(limit.timeout, limit.stop)) return {};
+  if (limit.stop.stop_requested()) {
+    return fail(Errc::cancelled, "the waiting for the loop's end was stopped; the loop goes on ending by itself");
   }
-  return {};
+  return fail(Errc::timed_out, "the loop did not end within the time given; it goes on ending by itself");
 }
 
 Result<void> Remote::close() {
@@ -284,8 +303,12 @@ bool Remote::is_done() const {
   return shared_->is_done();
 }
 
-bool Remote::wait_done(Duration timeout) const {
-  return shared_->wait_done(timeout);
+bool Remote::wait_done(const WaitLimit& limit) const {
+  return shared_->wait_done(limit.timeout, limit.stop);
+}
+void Remote::on_done(Task callback) {
+  if (!callback) internal::reject_empty_callback();
+  shared_->on_done(std::move(callback));
 }
 
 LoopState Remote::state() const {

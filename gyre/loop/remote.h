@@ -86,11 +86,11 @@ class Remote {
   /// Ends the loop's current sleep, if it sleeps.
   Result<void> wake();
 
-  /// Asks the loop to end after it has run everything accepted so far, and waits for that, up to `timeout`.
-  /// Timers do not fire any more. Called on the loop's own thread, or in work that this loop has off-loaded, it asks
-  /// and returns at once. A loop that was never run is drained on a thread of its own. Errors: `timed_out` (the loop
-  /// still ends), `terminated` (it had ended before).
-  Result<void> shutdown(Duration timeout = Duration::max());
+  /// Asks the loop to end after it has run everything accepted so far, and waits for that, up to the limit. Timers do
+  /// not fire any more. Called on the loop's own thread, or in work that this loop has off-loaded, it asks and returns
+  /// at once. A loop that was never run is drained on a thread of its own. Errors: `timed_out` and `cancelled` (the
+  /// loop still ends), `terminated` (it had ended before).
+  Result<void> shutdown(const WaitLimit& limit = {});
   /// Ends the loop without running what is queued; a callback that is running finishes. Waits for the end, but not in
   /// work that this loop has off-loaded. Cuts a shutdown short that is under way. Errors: `reentrant_close` on the
   /// loop's own thread, `terminated` if it had ended before.
@@ -98,8 +98,10 @@ class Remote {
 
   /// True once no callback of this loop will start any more.
   bool is_done() const;
-  /// Waits for that; false if `timeout` passes first.
-  bool wait_done(Duration timeout = Duration::max()) const;
+  /// Waits for that; false if the limit is reached first.
+  bool wait_done(const WaitLimit& limit = {}) const;
+  /// Calls back once, when that is so: on the thread that ended the loop, or right here if it has ended.
+  void on_done(Task callback);
 
   LoopState state() const;
 

@@ -67,6 +67,24 @@ class WatcherTest : public ::testing::Test {
   Readiness seen = Readiness::none;
 };
 
+// --- When it is looked at ---
+
+TEST(WatcherStarvation, WakeUpsThatKeepTheLoopFromSleepingDoNotKeepItFromLooking) {  // W3
+  ManualClock clock;
+  Loop loop({.clock = &clock, .turns_between_polls = 4});
+  Remote remote = loop.remote();
+  Pipe pipe;
+  int calls = 0;
+  const Watcher watcher = must(loop.watch(pipe.read_end(), Readiness::read, [&](Readiness) { ++calls; }));
+  must(loop.poll_once());
+  pipe.send();
+  for (int turn = 0; turn < 12; ++turn) {
+    must(remote.wake());
+    must(loop.run_once());
+  }
+  EXPECT_GE(calls, 2);
+}
+
 // --- What is reported ---
 
 TEST_F(WatcherTest, AReadablePipeIsReportedUntilItIsEmpty) {  // L114

@@ -75,7 +75,8 @@ void Rules::start_in_checkpoint(int item, Item& started) {
       in_microtasks_ = false;
       break;
     case CallbackKind::microtask:
-      if (!in_microtasks_) check(!oldest(CallbackKind::next_tick, true), fmt::format("microtask {} before a tick", item));
+      if (!in_microtasks_)
+        check(!oldest(CallbackKind::next_tick, true), fmt::format("microtask {} before a tick", item));
       in_microtasks_ = true;
       break;
     default:
@@ -88,14 +89,15 @@ void Rules::start_in_checkpoint(int item, Item& started) {
 void Rules::start_macro(int item, Item& started) {
   const bool start_up = std::exchange(nothing_ran_, false) && started.kind == CallbackKind::priority_task;
   if (!leeway_.checkpoints_are_cut && !start_up) {
-    for (const CallbackKind kind :
-         {CallbackKind::next_tick, CallbackKind::microtask, CallbackKind::checkpoint_end}) {
-      check(!oldest(kind, true), fmt::format("{} {} started with a {} pending", to_string(started.kind), item, to_string(kind)));
+    for (const CallbackKind kind : {CallbackKind::next_tick, CallbackKind::microtask, CallbackKind::checkpoint_end}) {
+      check(!oldest(kind, true),
+            fmt::format("{} {} started with a {} pending", to_string(started.kind), item, to_string(kind)));
     }
   }
   in_microtasks_ = false;
   if (turn_ > 0 && !draining_) {
-    check(rank(started.kind) >= last_rank_, fmt::format("{} {} started out of its phase", to_string(started.kind), item));
+    check(rank(started.kind) >= last_rank_,
+          fmt::format("{} {} started out of its phase", to_string(started.kind), item));
     last_rank_ = rank(started.kind);
   }
   current_ = started.kind;
@@ -136,8 +138,7 @@ void Rules::start_watcher(int fd) {
   check(!closed_ && !draining_, fmt::format("watcher of {} called after the end", fd));
   check(ready_since_.contains(fd), fmt::format("watcher of {} called though it is not ready", fd));
   if (!leeway_.checkpoints_are_cut) {
-    for (const CallbackKind kind :
-         {CallbackKind::next_tick, CallbackKind::microtask, CallbackKind::checkpoint_end}) {
+    for (const CallbackKind kind : {CallbackKind::next_tick, CallbackKind::microtask, CallbackKind::checkpoint_end}) {
       check(!oldest(kind, true), fmt::format("watcher of {} called with a {} pending", fd, to_string(kind)));
     }
   }
@@ -160,7 +161,8 @@ void Rules::on_turn(const QueueDepths&) {
     }
   }
   for (const auto& [fd, since] : ready_since_) {
-    check(turn_ - since <= leeway_.turns_between_polls + 2, fmt::format("descriptor {} is starved since turn {}", fd, since));
+    check(turn_ - since <= leeway_.turns_between_polls + 2,
+          fmt::format("descriptor {} is starved since turn {}", fd, since));
   }
 }
 
@@ -183,8 +185,9 @@ void Rules::end() {
   for (std::size_t i = 0; i < items_.size(); ++i) {
     const Item& item = items_[i];
     if (item.state != State::pending) continue;
-    const bool may_be_left = item.kind == CallbackKind::timer ? !by_itself || !item.ref
-                                                              : item.kind == CallbackKind::immediate && by_itself && !item.ref;
+    const bool may_be_left = item.kind == CallbackKind::timer
+                                 ? !by_itself || !item.ref
+                                 : item.kind == CallbackKind::immediate && by_itself && !item.ref;
     check(may_be_left, fmt::format("{} {} was accepted and never ran", to_string(item.kind), i));
   }
 }

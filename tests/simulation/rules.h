@@ -69,8 +69,8 @@ class Rules final : public LoopObserver {
     bool ref;
     State state = State::pending;
     bool running = false;
-    std::uint64_t turn;                // when it was accepted
-    std::optional<CallbackKind> phase;   // and by a callback of which kind
+    std::uint64_t turn;                 // when it was accepted
+    std::optional<CallbackKind> phase;  // and by a callback of which kind
     TimePoint deadline{};
     std::uint64_t sequence = 0;
     std::optional<Duration> interval = {};

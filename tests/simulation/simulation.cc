@@ -46,7 +46,8 @@ Simulation::~Simulation() {
 
 void Simulation::note(std::string text) {
   for (const char c : text) fingerprint_ = (fingerprint_ ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  if (keep_log_) log_.push_back(fmt::format("{} {}", (clock_.now().time_since_epoch()).count() / 1000, std::move(text)));
+  if (keep_log_)
+    log_.push_back(fmt::format("{} {}", (clock_.now().time_since_epoch()).count() / 1000, std::move(text)));
 }
 
 void Simulation::run() {
@@ -84,7 +85,8 @@ void Simulation::finish(std::string how) {
   note("end: " + how);
   over_ = true;
   rules_.end();
-  if (loop_->state() != LoopState::terminated) violations_.push_back("the loop has ended, but is not terminated: " + how);
+  if (loop_->state() != LoopState::terminated)
+    violations_.push_back("the loop has ended, but is not terminated: " + how);
   if (loop_->post([] {})) violations_.push_back("a task was accepted after the end");
 }
 
@@ -123,7 +125,8 @@ void Simulation::act() {
       return touch_descriptors();
     case 3:
       if (!immediates_.empty()) {
-        const Immediate chosen = immediates_[static_cast<std::size_t>(choices_.below(static_cast<int>(immediates_.size())))];
+        const Immediate chosen =
+            immediates_[static_cast<std::size_t>(choices_.below(static_cast<int>(immediates_.size())))];
         const bool pending = rules_.is_pending(chosen.item);
         if (pending) rules_.cancel(chosen.item);
         note(fmt::format("cancel immediate {}", chosen.item));
@@ -272,7 +275,8 @@ void Simulation::act_elsewhere() {
       return command(CallbackKind::priority_task,
                      [&](Task task) { return remote_.post_priority(std::move(task)).has_value(); });
     case 3:
-      return command(CallbackKind::next_tick, [&](Task task) { return remote_.next_tick(std::move(task)).has_value(); });
+      return command(CallbackKind::next_tick,
+                     [&](Task task) { return remote_.next_tick(std::move(task)).has_value(); });
     case 4:
       return command(CallbackKind::microtask,
                      [&](Task task) { return remote_.queue_microtask(std::move(task)).has_value(); });

@@ -48,8 +48,8 @@ class Simulation final : public Surroundings {
   bool while_asleep(TimePoint deadline) override;
   void note(std::string text);
   Task body(int item);
-  void act();          // what a callback does
-  void schedule();     // on the loop's thread
+  void act();       // what a callback does
+  void schedule();  // on the loop's thread
   void touch_timers();
   void touch_descriptors();
   void act_elsewhere();  // what another thread does

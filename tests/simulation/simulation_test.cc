@@ -1,11 +1,11 @@
+#include "simulation.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include <gtest/gtest.h>
-
-#include "simulation.h"
 
 namespace gyre::simulation {
 namespace {

@@ -34,8 +34,8 @@ class Choices {
 class Surroundings {
  public:
   virtual ~Surroundings() = default;
-  /// The loop goes to sleep, until `deadline` if nothing else happens. Something may happen now: another thread posts, a
-  /// descriptor becomes ready, time passes. False: nothing will ever happen any more.
+  /// The loop goes to sleep, until `deadline` if nothing else happens. Something may happen now: another thread posts,
+  /// a descriptor becomes ready, time passes. False: nothing will ever happen any more.
   virtual bool while_asleep(TimePoint deadline) = 0;
 };
 
@@ -46,7 +46,9 @@ class SimulatedClock final : public Clock {
   Duration time_until(TimePoint deadline) const noexcept override {
     return deadline == TimePoint::max() ? Duration::max() : std::max(deadline - now_, Duration::zero());
   }
-  bool skip_to(TimePoint deadline) noexcept override { return surroundings_.while_asleep(deadline); }
+  bool skip_to(TimePoint deadline) noexcept override {
+    return deadline <= now_ || surroundings_.while_asleep(deadline);  // a sleep that is over at once is none
+  }
   void advance(Duration step) { now_ += step; }
 
  private:

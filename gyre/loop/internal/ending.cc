@@ -98,12 +98,17 @@ void LoopCore::end() {
     state->inside = false;
     state->owner.store(nullptr, std::memory_order_relaxed);
   }
-  const std::lock_guard lock(state->mutex);
-  state->external.clear();  // empty; this gives their memory back
-  state->internal.clear();
-  state->commands.clear();
-  state->done = true;
-  state->done_changed.notify_all();
+  std::vector<Task> when_done;
+  {
+    const std::lock_guard lock(state->mutex);
+    state->external.clear();  // empty; this gives their memory back
+    state->internal.clear();
+    state->commands.clear();
+    state->done = true;
+    when_done.swap(state->when_done);
+    state->done_changed.notify_all();
+  }
+  for (Task& callback : when_done) SharedState::call_when_done(callback);
 }
 
 // Runs all accepted work. Timers and descriptors are over.

@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
+#include <vector>
 
 #include <gyre/base/cache_line.h>
 #include <gyre/base/task.h>
@@ -64,6 +66,7 @@ struct SharedState {
   std::unique_ptr<Poller> poller;
   std::shared_ptr<MetricsRecorder> metrics;  // null while metrics are off
   bool done = false;
+  std::vector<Task> when_done;
   std::condition_variable_any done_changed;
   std::condition_variable_any call_changed;  // a pending call was answered, or `accepting` has become false
 
@@ -96,7 +99,10 @@ struct SharedState {
   /// Has a loop that no thread ever ran end on a thread of its own; does nothing for others.
   void end_if_never_run();
   bool is_done();
-  bool wait_done(Duration timeout);
+  bool wait_done(Duration timeout, const std::stop_token& stop = {});
+  void on_done(Task&& callback);
+  /// What it throws is dropped: there is no loop any more to report it.
+  static void call_when_done(Task& callback) noexcept;
 
  private:
   /// Under the mutex, after something was queued. True if the owner must be woken.
