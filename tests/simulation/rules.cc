@@ -152,6 +152,7 @@ void Rules::start_watcher(int fd) {
 void Rules::on_turn(const QueueDepths&) {
   ++turn_;
   last_rank_ = -1;
+  pause();
   if (!leeway_.batches_are_cut) {
     for (const CallbackKind kind :
          {CallbackKind::task, CallbackKind::priority_task, CallbackKind::immediate, CallbackKind::close}) {
@@ -167,6 +168,7 @@ void Rules::on_turn(const QueueDepths&) {
 }
 
 void Rules::sleep(TimePoint deadline) {
+  pause();
   for (const CallbackKind kind :
        {CallbackKind::task, CallbackKind::priority_task, CallbackKind::immediate, CallbackKind::close,
         CallbackKind::next_tick, CallbackKind::microtask, CallbackKind::checkpoint_end}) {

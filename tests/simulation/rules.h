@@ -43,6 +43,8 @@ class Rules final : public LoopObserver {
   void finish(int item);
   void start_watcher(int fd);
   void finish_watcher() { current_ = std::nullopt; }
+  /// No checkpoint is going on.
+  void pause() { in_microtasks_ = false; }
   /// The loop wants to sleep.
   void sleep(TimePoint deadline);
   /// The loop is over.

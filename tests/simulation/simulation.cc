@@ -59,6 +59,7 @@ void Simulation::run() {
       const auto result = loop_->run();
       finish(result ? "run ended" : result.error().message());
     } else {
+      rules_.pause();
       const int how = choices_.below(3);
       const auto result = how == 0 ? loop_->poll_once() : how == 1 ? loop_->run_once() : loop_->run_for(some_delay());
       if (!result || loop_->state() == LoopState::terminated) {
