@@ -646,6 +646,28 @@ TEST(Destruction, AThreadThatIsCancelledInACallbackEndsTheLoop) {  // W20
   EXPECT_TRUE(fails_with(remote.post([] {}), Errc::terminated));
 }
 
+TEST(Shutdown, RunsTicksAndMicrotasksThatOtherThreadsQueuedLast) {  // L21
+  Loop loop;
+  Remote remote = loop.remote();
+  std::string log;
+  must(loop.post([&] {
+    must(loop.shutdown());
+    log += "task ";
+  }));
+  must(loop.post([&] { log += "last "; }));
+  must(loop.poll_once());
+  EXPECT_EQ(log, "task last ");
+
+  Loop other;
+  must(other.poll_once());
+  must(other.remote().next_tick([&] { log += "tick "; }));
+  must(other.remote().queue_microtask([&] { log += "microtask "; }));
+  must(other.remote().at_checkpoint_end([&] { log += "end "; }));
+  must(other.shutdown());
+  must(other.run());
+  EXPECT_EQ(log, "task last tick microtask end ");
+}
+
 // --- Hearing of the end ---
 
 TEST(Done, CallsBackOnceOnTheThreadThatEndedTheLoop) {

@@ -116,9 +116,9 @@ void LoopCore::drain() {
   drains_ = true;
   checkpoint_cut_ = false;
   if (exits_by_itself_) discard_immediates();  // only un-ref'd ones are left
-  checkpoint();
   while (!should_abort()) {
     take_ingress();
+    checkpoint();  // of what other threads had queued last, too
     if (!immediates.empty()) {
       run_immediates();
     } else if (!close_callbacks.empty()) {
