@@ -1,8 +1,12 @@
 #include <atomic>
 #include <functional>
 #include <latch>
+#include <memory>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -253,6 +257,182 @@ TEST(Liveness, AutomaticExitDropsUnrefdTimersWithTheirCaptures) {
   must(loop.set_immediate([capture] {}, false));
   must(loop.run());
   EXPECT_EQ(capture.use_count(), 1);
+}
+
+// --- Immediates that are wanted as long as a predicate says so ---
+
+TEST(LivenessPredicate, DecidesWhetherAnImmediateHoldsTheLoop) {  // L42
+  for (const bool wanted : {false, true}) {
+    Loop loop({.auto_exit = true});
+    bool ran = false;
+    must(loop.set_immediate([&] { ran = true; }, [=] { return wanted; }));
+    EXPECT_EQ(loop.is_alive(), wanted);
+    must(loop.run());
+    EXPECT_EQ(ran, wanted);
+  }
+}
+
+TEST(LivenessPredicate, IsNotAskedOnceItsImmediateIsGone) {  // L42
+  Loop loop({.auto_exit = true});
+  const auto capture = std::make_shared<int>();
+  const ImmediateId id = must(loop.set_immediate([] { ADD_FAILURE(); },
+                                                 [capture] {
+                                                   ADD_FAILURE();
+                                                   return true;
+                                                 }));
+  must(loop.cancel(id));
+  EXPECT_EQ(capture.use_count(), 1);
+  must(loop.run());
+}
+
+TEST(LivenessPredicate, MayScheduleAndCancel) {  // L43
+  Loop loop({.auto_exit = true});
+  bool timer = false;
+  bool task = false;
+  bool remote_task = false;
+  ImmediateId id;
+  id = must(loop.set_immediate([] { ADD_FAILURE(); },
+                               [&] {
+                                 must(loop.set_timeout(0s, [&] { timer = true; }));
+                                 must(loop.post([&] { task = true; }));
+                                 must(loop.remote().post([&] { remote_task = true; }));
+                                 must(loop.cancel(id));  // and with it this predicate
+                                 return false;
+                               }));
+  must(loop.run());
+  EXPECT_TRUE(timer);
+  EXPECT_TRUE(task);
+  EXPECT_TRUE(remote_task);
+}
+
+TEST(LivenessPredicate, EachKindOfWorkThatItAddsAbortsTheExit) {  // L43
+  const std::vector<std::function<Result<void>(Loop&, Task)>> kinds{
+      [](Loop& loop, Task task) { return loop.post(std::move(task)); },
+      [](Loop& loop, Task task) { return loop.queue_microtask(std::move(task)); },
+      [](Loop& loop, Task task) { return loop.remote().queue_microtask(std::move(task)); },
+      [](Loop& loop, Task task) { return loop.remote().set_immediate(std::move(task)); },
+      [](Loop& loop, Task task) -> Result<void> {
+        must(loop.set_timeout(0s, std::move(task)));
+        return {};
+      }};
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    Loop loop({.auto_exit = true});
+    bool asked = false;
+    bool ran = false;
+    must(loop.set_immediate([] {},
+                            [&] {
+                              if (!std::exchange(asked, true)) must(kinds[i](loop, [&] { ran = true; }));
+                              return false;
+                            }));
+    must(loop.run());
+    EXPECT_TRUE(ran) << i;
+  }
+}
+
+TEST(LivenessPredicate, ThatChangesItsMindAfterTheLastNoChangesNothing) {  // L43
+  Loop loop({.auto_exit = true});
+  bool wanted = false;
+  must(loop.set_immediate([] { ADD_FAILURE(); }, [&] { return wanted; }));
+  QuiescenceProbe probe;
+  loop.attach(probe);
+  must(loop.run());
+  wanted = true;
+  EXPECT_EQ(probe.end, LoopEnd::auto_exit);
+}
+
+TEST(LivenessPredicate, ThatFailsSaysNo) {  // L44
+  std::vector<CallbackKind> failures;
+  Loop loop(
+      {.auto_exit = true, .on_callback_error = [&](const Error&, CallbackKind kind) { failures.push_back(kind); }});
+  bool ran = false;
+  must(loop.set_immediate([] { ADD_FAILURE(); }, []() -> bool { throw std::runtime_error("it failed"); }));
+  EXPECT_FALSE(loop.is_alive());
+  must(loop.run());
+  EXPECT_FALSE(ran);
+  ASSERT_FALSE(failures.empty());
+  EXPECT_EQ(failures[0], CallbackKind::liveness);
+}
+
+TEST(LivenessPredicate, ThatFailsDoesNotSilenceTheOthers) {  // L44
+  Loop loop({.auto_exit = true});
+  int ran = 0;
+  must(loop.set_immediate([&] { ++ran; }, []() -> bool { throw std::runtime_error("it failed"); }));
+  must(loop.set_immediate([&] { ++ran; }, [] { return true; }));
+  must(loop.run());
+  EXPECT_EQ(ran, 2) << "the loop turns, and both are due";
+}
+
+TEST(LivenessPredicate, IsAskedOnTheLoopsThreadAlone) {  // L44
+  Loop loop({.auto_exit = true});
+  Remote remote = loop.remote();
+  std::thread::id owner;
+  int asked = 0;
+  must(loop.set_immediate([] {},
+                          [&] {
+                            EXPECT_EQ(std::this_thread::get_id(), owner);
+                            ++asked;
+                            // Others may talk to the loop meanwhile; they are not answered by asking.
+                            std::thread([&] { static_cast<void>(remote.unref(TimerId(), {.timeout = 1ms})); }).join();
+                            return asked < 3;
+                          }));
+  std::thread runner([&] {
+    owner = std::this_thread::get_id();
+    must(loop.run());
+  });
+  runner.join();
+  EXPECT_GT(asked, 0);
+}
+
+TEST(LivenessPredicate, EmptyOnesAreRefused) {  // L146
+  Loop loop;
+  EXPECT_THROW(static_cast<void>(loop.set_immediate([] {}, UniqueFunction<bool()>())), std::logic_error);
+  EXPECT_FALSE(loop.is_alive());
+}
+
+// --- The handler that is asked before the exit ---
+
+TEST(QuiescenceHandler, MayKeepTheLoopRunning) {  // L41
+  int asked = 0;
+  Loop loop({.auto_exit = true, .on_quiescent = [&] { return ++asked < 3; }});
+  must(loop.run());
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(QuiescenceHandler, MayAddWork) {  // L41 L40
+  Loop* self = nullptr;
+  int asked = 0;
+  bool ran = false;
+  Loop loop({.auto_exit = true, .on_quiescent = [&] {
+               if (++asked == 1) must(self->set_timeout(0s, [&] { ran = true; }));
+               return false;
+             }});
+  self = &loop;
+  must(loop.run());
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(asked, 2);
+}
+
+TEST(QuiescenceHandler, ThatFailsSaysNoAndBindingsAreStillAsked) {  // L41
+  std::vector<CallbackKind> failures;
+  Loop loop({.auto_exit = true,
+             .on_callback_error = [&](const Error&, CallbackKind kind) { failures.push_back(kind); },
+             .on_quiescent = []() -> bool { throw std::runtime_error("it failed"); }});
+  QuiescenceProbe probe;
+  int asked = 0;
+  probe.quiescent = [&] { ++asked; };
+  loop.attach(probe);
+  must(loop.run());
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(failures, std::vector<CallbackKind>{CallbackKind::quiescence});
+}
+
+TEST(QuiescenceHandler, IsNotAskedWhenTheEndWasAskedFor) {  // L41
+  Loop loop({.auto_exit = true, .on_quiescent = [] {
+               ADD_FAILURE();
+               return true;
+             }});
+  must(loop.post([&] { must(loop.shutdown()); }));
+  must(loop.run());
 }
 
 }  // namespace

@@ -131,7 +131,7 @@ Result<ImmediateId> add_immediate(LoopCore& core, Task&& task, Liveness&& livene
 Result<ImmediateId> Loop::set_immediate(Task task, bool ref) {
   return add_immediate(*core_, std::move(task), ref);
 }
-Result<ImmediateId> Loop::set_immediate(Task task, UniqueFunction<bool()> is_wanted) {
+Result<ImmediateId> Loop::set_immediate_while(Task task, UniqueFunction<bool()> is_wanted) {
   require(static_cast<bool>(is_wanted));
   return add_immediate(*core_, std::move(task), std::move(is_wanted));
 }
@@ -301,6 +301,7 @@ void Loop::detach(LoopBinding& binding) {
 }
 void Loop::run_checkpoint() {
   const OwnerCall call(*core_->shared);
+  const ContextScope none{Context()};  // what runs is no part of the callback that asks for it
   core_->checkpoint();
 }
 Result<void> Loop::yield_checkpoint() {
@@ -312,12 +313,14 @@ Result<void> Loop::yield_checkpoint() {
 Result<void> Loop::advance_checkpoint() {
   const OwnerCall call(*core_->shared);
   if (!core_->accepts_microtasks()) return ending();
+  const ContextScope none{Context()};
   core_->advance_checkpoint();
   return {};
 }
 Result<void> Loop::resume_checkpoint() {
   const OwnerCall call(*core_->shared);
   if (!core_->accepts_microtasks()) return ending();
+  const ContextScope none{Context()};
   core_->resume_checkpoint();
   return {};
 }

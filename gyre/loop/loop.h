@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -150,7 +151,10 @@ class Loop {
   Result<ImmediateId> set_immediate(Task task, bool ref = true);
   /// One that keeps the loop alive for as long as `is_wanted` says so. The predicate is asked when nothing else keeps
   /// the loop alive, perhaps several times; one that throws says no. When the loop ends without it, it does not run.
-  Result<ImmediateId> set_immediate(Task task, UniqueFunction<bool()> is_wanted);
+  template <std::predicate Predicate>
+  Result<ImmediateId> set_immediate(Task task, Predicate is_wanted) {
+    return set_immediate_while(std::move(task), std::move(is_wanted));
+  }
   /// Errors: `immediate_not_found` if it has run or was cancelled.
   Result<void> cancel(ImmediateId id);
   void ref(ImmediateId id);
@@ -237,6 +241,7 @@ class Loop {
   Result<void> resume_checkpoint();
 
  private:
+  Result<ImmediateId> set_immediate_while(Task task, UniqueFunction<bool()> is_wanted);
   /// `job` runs on a pool thread, then `done` on the loop's, with the error if `job` threw or null.
   Result<void> offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done);
 

@@ -65,7 +65,8 @@ class LoopObserver {
 
   /// A turn begins; the loop has taken over what other threads had for it.
   virtual void on_turn(const QueueDepths& depths) { static_cast<void>(depths); }
-  /// The loop asks the kernel for events, or sleeps, for up to `timeout`.
+  /// The loop asks the kernel for events, or sleeps, for up to `timeout`. What this call gives the loop by its own
+  /// methods waits until then; what it gives by a `Remote` ends the wait.
   virtual void on_wait_start(Duration timeout) { static_cast<void>(timeout); }
   virtual void on_wait_end(std::size_t events) { static_cast<void>(events); }
 

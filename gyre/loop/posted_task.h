@@ -46,8 +46,9 @@ namespace internal {
 inline Task runner_of(std::shared_ptr<CancellableTask> task) {
   return [task = std::move(task)] {
     if (!task->claim()) return;
-    task->task();
-    task->task.reset();
+    Task claimed =
+        std::move(task->task);  // so that its captures go with it, though a handle may stay, and though it may throw
+    claimed();
   };
 }
 

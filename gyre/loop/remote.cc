@@ -251,6 +251,7 @@ Result<void> Remote::unref(TimerId id, const WaitLimit& limit) {
 }
 
 Result<void> Remote::set_fast_path(FastPath mode, const WaitLimit& limit) {
+  internal::require_mode(mode);
   return call_owner<void>(shared_, limit, [mode](LoopCore& core) { return core.set_fast_path(mode); });
 }
 

@@ -1,5 +1,6 @@
 #include <exception>
 
+#include <gyre/base/context.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/metrics_recorder.h>
 #include <gyre/loop/internal/owner_call.h>
@@ -9,7 +10,7 @@ namespace gyre::internal {
 // How a loop ends: by itself, after a drain, or at once.
 
 LoopCore::Claim LoopCore::claim_end() {
-  if (shared->on_owner_thread() && shared->inside) {
+  if (shared->is_inside()) {
     std::terminate();  // a callback destroys the loop that is executing it
   }
   const std::lock_guard lock(shared->ownership);
@@ -21,7 +22,7 @@ LoopCore::Claim LoopCore::claim_end() {
 }
 
 Result<void> LoopCore::close() {
-  if (shared->on_owner_thread() && shared->inside) {
+  if (shared->is_inside()) {
     return fail(Errc::reentrant_close, "close was called from a callback; use shutdown here");
   }
   static_cast<void>(OwnerCall(*shared));  // throws on another thread than the owner's
@@ -39,6 +40,7 @@ void LoopCore::end_never_run() {
     shared->owner.store(&thread_tag, std::memory_order_relaxed);
     shared->inside = true;
   }
+  const ContextScope none{Context()};  // as in every run, should this be a thread of the user's after all
   end();
 }
 
@@ -138,7 +140,9 @@ void LoopCore::drain() {
 // Sleeps until an off-loaded job reports, or the loop is closed.
 void LoopCore::wait_for_completion() {
   shared->sleeps_in_poller.store(false, std::memory_order_seq_cst);
+  // A thread that has set `wake_requested` before it saw where this one sleeps may be about to wake the poller.
   if (!shared->ingress_pending.load(std::memory_order_seq_cst) &&
+      !shared->wake_requested.load(std::memory_order_seq_cst) &&
       !shared->abort_requested.load(std::memory_order_seq_cst)) {
     shared->parker.park(Duration::max());
   }

@@ -17,5 +17,8 @@ std::unexpected<Error> timer_ids_exhausted() {
 void reject_empty_callback() {
   throw std::logic_error("gyre: an empty callback was given to a loop");
 }
+void require_mode(FastPath mode) {
+  if (mode > FastPath::disabled) throw std::invalid_argument("gyre: this is none of the modes of the fast path");
+}
 
 }  // namespace gyre::internal

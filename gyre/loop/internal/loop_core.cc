@@ -79,8 +79,10 @@ void LoopCore::add_observer(LoopObserver& observer) {
 }
 
 void LoopCore::remove_observer(LoopObserver& observer) {
-  std::erase(observers_, &observer);
-  observed_ = !observers_.empty();
+  // While they are being told something, the others stay where they are, so that none is left out.
+  std::ranges::replace(observers_, &observer, nullptr);
+  if (!notifying_) std::erase(observers_, nullptr);
+  observed_ = std::ranges::any_of(observers_, [](const LoopObserver* left) { return left != nullptr; });
 }
 
 void LoopCore::report(CallbackKind kind) {
@@ -126,14 +128,15 @@ void LoopCore::take_ingress_now() {
     apply_commands();
 }
 
-// Whatever destructors of captures run in here may take ingress over again; the order of the commands stays.
+// Whatever destructors of captures run in here may take ingress over again; the order of the commands stays. One for
+// which there is no memory stays the first.
 void LoopCore::apply_commands() {
-  if (std::exchange(applying_commands_, true)) return;
+  if (applying_commands_) return;
+  const Raised applying(applying_commands_);
   while (!commands_.empty()) {
-    Command command = commands_.take_front();
-    apply(command);
+    apply(commands_.front());  // in place: slots do not move while others are taken over
+    commands_.pop_front();
   }
-  applying_commands_ = false;
 }
 
 void LoopCore::apply(Command& command) {
@@ -183,6 +186,7 @@ void LoopCore::observe_turn() {
 void LoopCore::checkpoint_now() {
   checkpoint_state_ |= kInCheckpoint;
   checkpoint_cut_ = false;
+  flood_told_ = false;
   checkpoint_start_ = stats.callbacks;
   const BatchLimits& limits = options.checkpoint_limits;
   checkpoint_mark_ = checkpoint_start_ + (limits.max_callbacks != 0 ? std::min(limits.max_callbacks, kFlood) : kFlood);
@@ -206,6 +210,8 @@ void LoopCore::checkpoint_now() {
     more |= !ticks.empty() || !late_microtasks_.empty();
     if (more || should_pause()) continue;
     if (!checkpoint_ends.empty()) {
+      if (stats.callbacks >= checkpoint_mark_ && !may_go_on(CallbackKind::checkpoint_end, checkpoint_ends)) [[unlikely]]
+        break;
       Task task = checkpoint_ends.take_front();
       contain(CallbackKind::checkpoint_end, task);
       more = true;
@@ -232,7 +238,7 @@ bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind) {
 bool LoopCore::may_go_on(CallbackKind kind, const BlockQueue<Task>& queue) {
   const BatchLimits& limits = options.checkpoint_limits;
   const std::uint64_t done = stats.callbacks - checkpoint_start_;
-  if (done == kFlood) {
+  if (done >= kFlood && !std::exchange(flood_told_, true)) {
     diagnose(
         {Severity::error,
          "microtask_flood",
@@ -246,18 +252,16 @@ bool LoopCore::may_go_on(CallbackKind kind, const BlockQueue<Task>& queue) {
     report_excess(kind, too_many ? BatchExcess::Limit::callbacks : BatchExcess::Limit::time, done, queue.size());
     return false;
   }
-  if (limits.max_time > Duration::zero()) {
-    checkpoint_mark_ = stats.callbacks + 1;
-  } else {
-    checkpoint_mark_ = std::numeric_limits<std::uint64_t>::max();  // said once
-    if (limits.max_callbacks > done) checkpoint_mark_ = checkpoint_start_ + limits.max_callbacks;
-  }
+  checkpoint_mark_ = flood_told_ ? std::numeric_limits<std::uint64_t>::max() : checkpoint_start_ + kFlood;
+  if (limits.max_time > Duration::zero()) checkpoint_mark_ = stats.callbacks + 1;
+  if (limits.max_callbacks > done)
+    checkpoint_mark_ = std::min(checkpoint_mark_, checkpoint_start_ + limits.max_callbacks);
   return true;
 }
 
 // A host that has put a checkpoint off goes on with it, or runs one.
 void LoopCore::advance_checkpoint() {
-  if ((checkpoint_state_ & kSuspended) != 0) {
+  if (is_suspended()) {
     checkpoint_state_ &= ~kSuspended;
   } else {
     checkpoint();
@@ -321,10 +325,10 @@ void LoopCore::report_excess(CallbackKind kind, BatchExcess::Limit limit, std::s
 }
 
 void LoopCore::report_pressure() {
-  if (!external.empty() || shared->has_tasks()) {
-    guard(CallbackKind::pressure, [&] { options.on_queue_pressure(external.size()); });
-    checkpoint();
-  }
+  const std::size_t waiting = external.size() + shared->task_count();
+  if (waiting == 0) return;
+  guard(CallbackKind::pressure, [&] { options.on_queue_pressure(waiting); });
+  checkpoint();
 }
 
 // True if any binding says so; false for all once the loop is being closed.
@@ -350,7 +354,7 @@ bool LoopCore::is_alive() {
   }
   return wanted || timers.ref_count() > 0 || immediates.ref_count() > 0 || watchers.ref_count() > 0 ||
          offloads_.in_use() > 0 || *holds > 0 || !external.empty() || !internal.empty() || !close_callbacks.empty() ||
-         has_checkpoint_work() || (checkpoint_state_ & kSuspended) != 0;
+         has_checkpoint_work() || is_suspended();
 }
 
 }  // namespace gyre::internal

@@ -154,6 +154,7 @@ class LoopCore {
   std::size_t run_queue(BlockQueue<Task>& queue, CallbackKind kind);
   /// Before a task or an immediate: a checkpoint that was put off ends here.
   void cross_boundary() noexcept { checkpoint_state_ &= ~kSuspended; }
+  bool is_suspended() const noexcept { return (checkpoint_state_ & kSuspended) != 0; }
   bool uses_poller() const noexcept { return options.fast_path == FastPath::disabled || watchers.size() > 0; }
   Result<void> ensure_poller();
   Result<void> choose_path();
@@ -182,36 +183,52 @@ class LoopCore {
       return;
     }
     notify([=](LoopObserver& observer) { observer.on_callback_start(kind, id); });
-    const std::uint64_t failed = stats.failed_callbacks;
-    guard(kind, callable);
-    notify([=, this](LoopObserver& observer) { observer.on_callback_end(kind, id, stats.failed_callbacks != failed); });
+    const bool failed = !guard(kind, callable);
+    notify([=](LoopObserver& observer) { observer.on_callback_end(kind, id, failed); });
   }
-  /// Keeps what the callable throws away from the loop.
+  /// Keeps what the callable throws away from the loop. False if it has thrown.
   template <typename Callable>
-  void guard(CallbackKind kind, Callable&& callable) {
+  bool guard(CallbackKind kind, Callable&& callable) {
     try {
       callable();
+      return true;
     } catch (...) {
       let_cancellation_pass();
       report(kind);
+      return false;
     }
   }
   [[gnu::cold]] void report(CallbackKind kind);
   /// Tells every observer. What they cause in turn is not told, or it would have no end.
   template <typename Call>
   void notify(Call call) {
-    if (std::exchange(notifying_, true)) return;
-    for (std::size_t i = 0; i < observers_.size(); ++i) {  // by index: an observer may add or remove one
-      try {
-        call(*observers_[i]);
-      } catch (...) {  // documented: there is nobody left to tell
-        notifying_ = false;
-        let_cancellation_pass();
-        notifying_ = true;
+    if (notifying_) return;
+    {
+      const Raised notifying(notifying_);
+      const std::size_t count = observers_.size();  // those that are added meanwhile are not told
+      for (std::size_t i = 0; i < count; ++i) {
+        if (observers_[i] == nullptr) continue;  // removed meanwhile
+        try {
+          call(*observers_[i]);
+        } catch (...) {  // documented: there is nobody left to tell
+          let_cancellation_pass();
+        }
       }
     }
-    notifying_ = false;
+    std::erase(observers_, nullptr);
   }
+
+  /// Sets a flag for as long as it lives.
+  class Raised {
+   public:
+    explicit Raised(bool& flag) noexcept : flag_(flag) { flag_ = true; }
+    Raised(const Raised&) = delete;
+    Raised& operator=(const Raised&) = delete;
+    ~Raised() { flag_ = false; }
+
+   private:
+    bool& flag_;
+  };
 
   /// Ends a batch in time. Without limits it only counts down.
   class Batch {
@@ -272,6 +289,7 @@ class LoopCore {
   static constexpr unsigned kSuspended = 2;
   unsigned checkpoint_state_ = 0;
   bool checkpoint_cut_ = false;  // by its limits; the rest is ready work
+  bool flood_told_ = false;      // of the present checkpoint
   bool excess_reported_ = false;
   bool applying_commands_ = false;
   bool observed_ = false;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <mutex>
+
 #include <gyre/loop/internal/shared_state.h>
 
 namespace gyre::internal {
@@ -11,7 +13,8 @@ namespace gyre::internal {
 /// which ends a loop still in preparation, on a thread of its own, never meets a call half done.
 class OwnerCall {
  public:
-  /// Asks instead of insisting: where another thread owns the loop, `granted` is false.
+  /// Asks instead of insisting, and never waits for the loop's end: where another thread owns the loop, `granted` is
+  /// false. Safe while yet another thread destroys the loop.
   struct TryBorrow {};
   static constexpr TryBorrow try_borrow{};
 
@@ -19,7 +22,7 @@ class OwnerCall {
     if (!shared.on_owner_thread()) [[unlikely]]
       borrow(shared);
   }
-  OwnerCall(SharedState& shared, TryBorrow) { granted_ = shared.on_owner_thread() || borrow_if_free(shared); }
+  OwnerCall(SharedState& shared, TryBorrow) { granted_ = shared.is_inside() || borrow_if_free(shared); }
   OwnerCall(const OwnerCall&) = delete;
   OwnerCall& operator=(const OwnerCall&) = delete;
   ~OwnerCall() {
@@ -31,9 +34,11 @@ class OwnerCall {
  private:
   void borrow(SharedState& shared);
   bool borrow_if_free(SharedState& shared);
+  void take(SharedState& shared, std::unique_lock<std::mutex>& lock) noexcept;
   void give_back() noexcept;
 
   SharedState* borrowed_ = nullptr;
+  const char* owner_before_ = nullptr;
   bool granted_ = true;
 };
 

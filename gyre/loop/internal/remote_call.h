@@ -63,18 +63,23 @@ class CallAnswer {
  private:
   void answer(LoopCore* core) {
     const auto call = std::move(call_);
-    if (!call->claim()) return;
-    if (core == nullptr) {
-      call->answer.emplace(fail(Errc::terminated, "the loop has ended before it could answer"));
-    } else {
-      try {
-        call->answer.emplace(call->operation(*core));
-      } catch (...) {  // out of memory, in practice
-        call->answer.emplace(std::unexpect, Error::from_exception(std::current_exception()));
-      }
+    if (call == nullptr || !call->claim()) return;
+    try {
+      call->answer.emplace(core == nullptr ? gone() : call->operation(*core));
+    } catch (...) {
+      // Out of memory, in practice; or the owner's thread is cancelled in an observer, and the loop ends with it.
+      const auto thrown = std::current_exception();
+      call->answer.emplace(thrown == nullptr ? gone() : std::unexpected(Error::from_exception(thrown)));
+      finish(*call);
+      if (thrown == nullptr) throw;
+      return;
     }
-    call->operation.reset();
-    call->finish(*shared_);
+    finish(*call);
+  }
+  static Result<T> gone() { return fail(Errc::terminated, "the loop has ended before it could answer"); }
+  void finish(TypedCall<T>& call) {
+    call.operation.reset();
+    call.finish(*shared_);
   }
 
   std::shared_ptr<TypedCall<T>> call_;

@@ -32,7 +32,7 @@ class OnUnwind {
 }  // namespace
 
 Result<void> LoopCore::enter() {
-  if (shared->on_owner_thread() && shared->inside) {
+  if (shared->is_inside()) {
     return fail(Errc::reentrant_run, "run was called from a callback of the same loop");
   }
   const std::lock_guard lock(shared->ownership);
@@ -205,7 +205,7 @@ FastPathStats LoopCore::fast_path_stats() {
 }
 
 Result<void> LoopCore::set_fast_path(FastPath mode) {
-  if (mode > FastPath::disabled) throw std::invalid_argument("gyre: this is none of the modes of the fast path");
+  require_mode(mode);
   if (!accepts_work()) return fail(Errc::terminated, "the loop is ending");
   if (mode == FastPath::forced && watchers.size() > 0) {
     return std::unexpected(
@@ -232,7 +232,7 @@ void LoopCore::run_immediates() {
     checkpoint();
     take_ingress();
   }
-  batch.finish(CallbackKind::immediate, immediates.size());
+  if (immediates.has_batch()) batch.finish(CallbackKind::immediate, immediates.size());
 }
 
 // Runs what is queued now; what is added meanwhile waits. Says how many it ran.

@@ -72,20 +72,24 @@ struct SharedState {
 
   /// Taken before `mutex` where both are needed.
   std::mutex ownership;
-  // Guarded by ownership; the owner thread, the only one to write `inside`, may read it without.
-  bool inside = false;  // a run call, the final drain, or a call on a loop that nobody runs is on the owner's stack
-  bool end_claimed = false;  // the loop was never run, and a thread was made to end it
+  // Guarded by ownership; `inside` may be read without, see `is_inside`. It is set after `owner`.
+  std::atomic<bool> inside{false};  // a run call, the final drain, or a borrowed call is on the owner's stack
+  bool end_claimed = false;         // the loop was never run, and a thread was made to end it
   bool ended = false;
   LoopCore* core = nullptr;  // null once the loop is gone
 
   bool on_owner_thread() const noexcept { return owner.load(std::memory_order_relaxed) == &thread_tag; }
+  /// True in a callback of the loop, and in whatever else this thread does as its owner. Between two steps it is false:
+  /// another thread may destroy the loop then. Acquire: a thread that finds `inside` set by that other one also finds
+  /// that it is not the owner any more.
+  bool is_inside() const noexcept { return inside.load(std::memory_order_acquire) && on_owner_thread(); }
 
   /// Publishes a task. `even_when_ending` is for completions of work that was accepted before.
   Result<void> push(BlockQueue<Task> SharedState::* queue, Task&& task, bool even_when_ending = false);
-  /// True if plain tasks are waiting to be taken over.
-  bool has_tasks() {
+  /// How many plain tasks are waiting to be taken over.
+  std::size_t task_count() {
     const std::lock_guard lock(mutex);
-    return !external.empty();
+    return external.size();
   }
   Result<void> push_command(Command&& command);
   /// Publishes a timer whose deadline is `deadline`, or, if that is empty, `delay` from now.

@@ -9,18 +9,20 @@ namespace gyre::internal {
 
 bool LoopCore::has_ready_work() const noexcept {
   return !external.empty() || !internal.empty() || !immediates.empty() || !close_callbacks.empty() || checkpoint_cut_ ||
-         shared->ingress_pending.load(std::memory_order_acquire);
+         (has_checkpoint_work() && !is_suspended()) || shared->ingress_pending.load(std::memory_order_acquire);
 }
 
 Result<void> LoopCore::poll_phase(TimePoint until) {
   const bool no_wait = until != TimePoint::max() && until <= now();
-  // First: the question takes over what other threads have just posted, which then is ready.
+  // First: the question takes over what other threads have just posted, which then is ready. It may also destroy
+  // captures, whose destructors may have given the loop anything, a descriptor to watch included.
   const bool may_exit = options.auto_exit && !is_alive();
-  const bool ready = no_wait || may_exit || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
-  if (!ready && (checkpoint_state_ & kSuspended) != 0) {
+  const bool has_work = has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
+  if (!has_work && is_suspended()) {
     resume_checkpoint();  // there is no boundary to wait for
     return {};
   }
+  const bool ready = has_work || no_wait || may_exit || uses_poller() == fast_;
   if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
   if (fast_ || (!no_wait && !poll_is_due())) return {};
   return poll_descriptors(Duration::zero());
