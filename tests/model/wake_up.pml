@@ -5,8 +5,12 @@
  *
  * All accesses in the code are sequentially consistent, as they are here. The owner's sleep may also end by itself (a
  * timer), a few times and at any moment. The two physical wake-ups, futex and eventfd, behave alike: both remember that they were called.
+ * Before it sleeps, the owner may ask whether it is alive, which takes over what was posted meanwhile, without running it;
+ * only then it looks whether there is work. What is taken over is tasks or microtasks.
+ *
  * With -DLATE_CHECK the owner looks at the flags before it says that it sleeps; with -DKEEP_REQUEST it forgets to clear the
- * request. SPIN finds the lost wake-up in both, which shows that the model can fail.
+ * request; with -DWORK_FIRST it looks for work before it asks whether it is alive; with -DTASKS_ALONE it does not count
+ * microtasks as work. SPIN finds the task left behind in each, which shows that the model can fail.
  */
 #define PRODUCERS 3
 #define TASKS_EACH 2
@@ -15,13 +19,31 @@ bool ingress_pending;   /* set with the queue's mutex held */
 bool wake_requested;
 bool sleeping;          /* the state word */
 bool signalled;         /* the futex word, or the eventfd's counter */
-byte queued;            /* what was posted and not yet taken */
+byte queued;            /* what was posted and not yet taken over */
+byte tasks;             /* what the owner has taken over and not yet run */
+byte microtasks;
 byte executed;
 
 inline wake_now() {
   atomic { requested_before = wake_requested; wake_requested = true }
   if
   :: !requested_before -> signalled = true
+  :: else -> skip
+  fi
+}
+
+/* The owner's: moves what was posted into its own queues, under the mutex. */
+inline take_over() {
+  if
+  :: ingress_pending ->
+     atomic {
+       if
+       :: tasks = tasks + queued
+       :: microtasks = microtasks + queued
+       fi;
+       queued = 0;
+       ingress_pending = false
+     }
   :: else -> skip
   fi
 }
@@ -54,20 +76,35 @@ proctype Producer() {
 
 active proctype Owner() {
   bool disturbed;
+  bool has_work;
   byte timers = 2;
 turn:
   do
   :: true ->
-     /* A turn: take what was posted, under the mutex, and run it. */
-     if
-     :: ingress_pending ->
-        atomic { executed = executed + queued; queued = 0; ingress_pending = false }
-     :: else -> skip
-     fi
+     /* A turn: take over what was posted, and run it. */
+     take_over();
+     atomic { executed = executed + tasks + microtasks; tasks = 0; microtasks = 0 }
      if
      :: executed == PRODUCERS * TASKS_EACH -> break
      :: else -> skip
      fi
+#ifdef WORK_FIRST
+     has_work = ingress_pending || tasks > 0 || microtasks > 0;
+#endif
+     if
+     :: take_over()  /* is it alive? */
+     :: skip
+     fi;
+#ifdef TASKS_ALONE
+     has_work = ingress_pending || tasks > 0;
+#endif
+#if !defined(WORK_FIRST) && !defined(TASKS_ALONE)
+     has_work = ingress_pending || tasks > 0 || microtasks > 0;
+#endif
+     if
+     :: has_work -> goto turn
+     :: else -> skip
+     fi;
      /* It may look out for work for a while; what it sees in that time spares it the rest. */
      if
      :: ingress_pending -> goto turn
@@ -96,7 +133,7 @@ end_asleep:
      wake_requested = false
 #endif
   od;
-  assert(queued == 0)
+  assert(queued + tasks + microtasks == 0)
 }
 
 init {
