@@ -76,7 +76,6 @@ proctype Producer() {
 
 active proctype Owner() {
   bool disturbed;
-  bool has_work;
   byte timers = 2;
 turn:
   do
@@ -88,23 +87,23 @@ turn:
      :: executed == PRODUCERS * TASKS_EACH -> break
      :: else -> skip
      fi
-#ifdef WORK_FIRST
-     has_work = ingress_pending || tasks > 0 || microtasks > 0;
-#endif
+#ifndef WORK_FIRST
      if
      :: take_over()  /* is it alive? */
      :: skip
      fi;
-#ifdef TASKS_ALONE
-     has_work = ingress_pending || tasks > 0;
-#endif
-#if !defined(WORK_FIRST) && !defined(TASKS_ALONE)
-     has_work = ingress_pending || tasks > 0 || microtasks > 0;
 #endif
      if
-     :: has_work -> goto turn
+#ifdef TASKS_ALONE
+     :: ingress_pending || tasks > 0 -> goto turn
+#else
+     :: ingress_pending || tasks > 0 || microtasks > 0 -> goto turn
+#endif
      :: else -> skip
      fi;
+#ifdef WORK_FIRST
+     take_over();
+#endif
      /* It may look out for work for a while; what it sees in that time spares it the rest. */
      if
      :: ingress_pending -> goto turn
@@ -127,6 +126,7 @@ end_asleep:
         fi
      :: else -> skip
      fi
+     disturbed = false;
      sleeping = false;
      signalled = false;
 #ifndef KEEP_REQUEST
