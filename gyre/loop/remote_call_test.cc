@@ -3,6 +3,8 @@
 #include <latch>
 #include <memory>
 #include <optional>
+#include <stdexcept>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -197,7 +199,9 @@ TEST(RemoteCall, BetweenTwoStepsTheOwnersThreadIsAnsweredAtOnce) {
   const TimerId id = must(loop.set_timeout(1h, [] { ADD_FAILURE(); }));
   must(loop.poll_once());
   must(loop.remote().cancel(id));
-  EXPECT_FALSE(must(loop.poll_once()));  // it is still this thread that owns the loop
+  // It is still this thread that owns the loop.
+  std::thread([&] { EXPECT_THROW(static_cast<void>(loop.post([] {})), std::logic_error); }).join();
+  EXPECT_FALSE(must(loop.poll_once()));
   EXPECT_EQ(loop.timer_count(), 0u);
 }
 
