@@ -124,6 +124,19 @@ TEST_F(BatchLimit, OfTimeLetsOneCallbackRunHoweverLongItTakes) {
   EXPECT_EQ(log, "12");
 }
 
+TEST_F(BatchLimit, OfTimeLetsOneCallbackRunEvenIfTheTimeIsUpBefore) {
+  // Each look at this clock takes a millisecond.
+  struct SlowClock final : Clock {
+    mutable TimePoint time{1h};
+    TimePoint now() const noexcept override { return time += 1ms; }
+    Duration time_until(TimePoint) const noexcept override { return Duration::zero(); }
+  } slow;
+  Loop loop({.clock = &slow, .batch_limits = {.max_time = 1ns}});
+  for (int i = 0; i < 3; ++i) must(loop.post(note("task")));
+  for (int i = 0; i < 3; ++i) must(loop.poll_once());
+  EXPECT_EQ(log, "task task task ");
+}
+
 TEST_F(BatchLimit, NeitherTheEndNorAShutdownLeavesAnythingBehind) {
   for (const bool auto_exit : {false, true}) {
     Loop loop(options({.max_callbacks = 2}, {.max_callbacks = 2}, auto_exit));

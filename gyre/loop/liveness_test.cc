@@ -305,6 +305,15 @@ TEST(LivenessPredicate, MayScheduleAndCancel) {  // L43
   EXPECT_TRUE(remote_task);
 }
 
+TEST(LivenessPredicate, IsCountedWithWhatItHasAdded) {  // L43
+  Loop loop;
+  must(loop.set_immediate([] {}, [&] {
+    must(loop.remote().queue_microtask([] {}));
+    return false;
+  }));
+  EXPECT_TRUE(loop.is_alive());
+}
+
 TEST(LivenessPredicate, EachKindOfWorkThatItAddsAbortsTheExit) {  // L43
   const std::vector<std::function<Result<void>(Loop&, Task)>> kinds{
       [](Loop& loop, Task task) { return loop.post(std::move(task)); },

@@ -232,6 +232,7 @@ TEST_F(Observed, TheEndForgetsItsObservers) {
   const auto lines = recorder.lines;
   EXPECT_TRUE(fails_with(loop.post([] {}), Errc::terminated));
   EXPECT_EQ(recorder.lines, lines);
+  loop.add_observer(recorder);  // it is not there any more
 }
 
 TEST_F(Observed, AFloodOfMicrotasksIsToldOncePerCheckpoint) {  // L68

@@ -1,7 +1,8 @@
+#include <atomic>
 #include <limits>
 #include <memory>
-#include <semaphore>
 #include <stop_token>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -20,14 +21,20 @@ TEST(LoopCoreTest, AThreadThatStallsInTheMiddleOfAWakeUpDoesNotLoseTheDrainsNext
   // The thread that asks for the end finds the owner in the poller, sets `wake_requested`, and then stalls before it
   // wakes it. The owner meanwhile drains and waits for off-loaded work on its futex: the next wake-up is another's.
   auto core = std::make_unique<LoopCore>(LoopOptions());
-  std::binary_semaphore released(0);
+  std::atomic<bool> stalled = false;
   std::shared_ptr<SharedState> shared = core->shared;
   bool done = false;
-  ASSERT_TRUE(core->offload([&](std::stop_token) { released.acquire(); }, [&](const Error*) { done = true; }));
+  // The work ends when the owner is about to sleep on the futex.
+  const auto work = [&](std::stop_token) {
+    EXPECT_TRUE(eventually([&] { return stalled && !shared->sleeps_in_poller; }));
+  };
+  ASSERT_TRUE(core->offload(work, [&](const Error*) { done = true; }));
   core->immediates.add(
       [&] {
-        shared->wake_requested.store(true);
-        released.release();
+        shared->sleeps_in_poller = true;
+        shared->wake_requested = true;
+        shared->parker.reset();
+        stalled = true;
       },
       true);
   shared->commit_termination(false);
