@@ -243,9 +243,9 @@ TEST_F(BatchLimit, AHandlerThatFailsIsContained) {
 
 TEST_F(BatchLimit, AHandlerMayUseTheLoop) {
   Loop* self = nullptr;
-  Loop loop({.clock = &clock,
-             .batch_limits = {.max_callbacks = 1},
-             .on_batch_excess = [&](const BatchExcess&) { must(self->post(note("posted"))); }});
+  Loop loop({.clock = &clock, .batch_limits = {.max_callbacks = 1}, .on_batch_excess = [&](const BatchExcess&) {
+               must(self->post(note("posted")));
+             }});
   self = &loop;
   for (const char* word : {"1", "2"}) must(loop.post(note(word)));
   for (int i = 0; i < 3; ++i) must(loop.poll_once());

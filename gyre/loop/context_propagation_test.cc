@@ -101,9 +101,8 @@ TEST_F(Propagation, ReachesAWatcher) {
 TEST_F(Propagation, ReachesOffloadedWorkAndItsEnd) {
   Loop exiting({.auto_exit = true});
   std::string in_work;
-  as("42", [&] {
-    must(exiting.offload([&](std::stop_token) { in_work = request(); }, [&](Result<void>) { note()(); }));
-  });
+  as("42",
+     [&] { must(exiting.offload([&](std::stop_token) { in_work = request(); }, [&](Result<void>) { note()(); })); });
   must(exiting.offload([&](std::stop_token) { return request(); },
                        [&](Result<std::string> result) { seen.push_back(must(std::move(result))); }));
   must(exiting.run());
@@ -115,9 +114,7 @@ TEST_F(Propagation, ReachesOffloadedWorkAndItsEnd) {
 TEST_F(Propagation, FollowsEverythingThatIsScheduledInTurnAndNoSibling) {
   as("a", [&] {
     must(loop.post([&] {
-      must(loop.set_immediate([&] {
-        must(loop.queue_microtask([&] { must(loop.set_timeout(0s, note())); }));
-      }));
+      must(loop.set_immediate([&] { must(loop.queue_microtask([&] { must(loop.set_timeout(0s, note())); })); }));
     }));
   });
   as("b", [&] { must(loop.post([&] { must(loop.post(note())); })); });

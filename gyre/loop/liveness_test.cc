@@ -307,10 +307,11 @@ TEST(LivenessPredicate, MayScheduleAndCancel) {  // L43
 
 TEST(LivenessPredicate, IsCountedWithWhatItHasAdded) {  // L43
   Loop loop;
-  must(loop.set_immediate([] {}, [&] {
-    must(loop.remote().queue_microtask([] {}));
-    return false;
-  }));
+  must(loop.set_immediate([] {},
+                          [&] {
+                            must(loop.remote().queue_microtask([] {}));
+                            return false;
+                          }));
   EXPECT_TRUE(loop.is_alive());
 }
 
@@ -381,7 +382,7 @@ TEST(LivenessPredicate, IsAskedOnTheLoopsThreadAlone) {  // L44
                             EXPECT_EQ(std::this_thread::get_id(), owner);
                             ++asked;
                             // Others may talk to the loop meanwhile; they are not answered by asking.
-                            std::thread([&] { static_cast<void>(remote.unref(TimerId(), {.timeout = 1ms})); }).join();
+                            std::thread([&] { static_cast<void>(remote.unref(TimerId(), 1ms)); }).join();
                             return asked < 3;
                           }));
   std::thread runner([&] {

@@ -63,11 +63,10 @@ TEST_F(Observed, EachCallbackFromItsSchedulingToItsEnd) {
   must(loop.poll_once());
   const std::string timer_id = std::to_string(timer.value());
   const std::string immediate_id = std::to_string(immediate.value());
-  EXPECT_EQ(recorder.lines,
-            (Lines{"schedule timer " + timer_id, "schedule immediate " + immediate_id, "schedule task",
-                   "start immediate " + immediate_id, "failed immediate " + immediate_id, "start timer " + timer_id,
-                   "end timer " + timer_id, "start task", "schedule microtask", "end task", "start microtask",
-                   "end microtask"}));
+  EXPECT_EQ(recorder.lines, (Lines{"schedule timer " + timer_id, "schedule immediate " + immediate_id, "schedule task",
+                                   "start immediate " + immediate_id, "failed immediate " + immediate_id,
+                                   "start timer " + timer_id, "end timer " + timer_id, "start task",
+                                   "schedule microtask", "end task", "start microtask", "end microtask"}));
 }
 
 TEST_F(Observed, WhatIsCancelled) {
@@ -135,7 +134,8 @@ TEST_F(Observed, AFailureOfANestedCheckpointIsNotTheCallbacksOwn) {
   }));
   recorder.lines.clear();
   must(loop.poll_once());
-  EXPECT_EQ(recorder.lines, (Lines{"start task", "schedule microtask", "start microtask", "failed microtask", "end task"}));
+  EXPECT_EQ(recorder.lines,
+            (Lines{"start task", "schedule microtask", "start microtask", "failed microtask", "end task"}));
 }
 
 TEST_F(Observed, AnObserverThatFailsHarmsNobody) {

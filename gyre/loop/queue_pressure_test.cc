@@ -16,7 +16,8 @@ class QueuePressure : public ::testing::Test {
  protected:
   ManualClock clock;
   std::vector<std::size_t> told;
-  Loop loop{LoopOptions{.clock = &clock, .on_queue_pressure = [this](std::size_t waiting) { told.push_back(waiting); }}};
+  Loop loop{
+      LoopOptions{.clock = &clock, .on_queue_pressure = [this](std::size_t waiting) { told.push_back(waiting); }}};
 };
 
 TEST_F(QueuePressure, IsToldOnceAfterTasksThatLeaveMoreBehind) {  // L147
@@ -31,9 +32,7 @@ TEST_F(QueuePressure, IsToldOnceAfterTasksThatLeaveMoreBehind) {  // L147
 }
 
 TEST_F(QueuePressure, CountsTasksThatOtherThreadsHavePosted) {  // L147
-  must(loop.post([&] {
-    std::thread([remote = loop.remote()]() mutable { must(remote.post([] {})); }).join();
-  }));
+  must(loop.post([&] { std::thread([remote = loop.remote()]() mutable { must(remote.post([] {})); }).join(); }));
   must(loop.poll_once());
   EXPECT_EQ(told, std::vector<std::size_t>{1});
 }

@@ -50,7 +50,7 @@ TEST(RemoteCall, ThatTimesOutNeverHappens) {
   Remote& remote = busy.remote;
   const TimerId id = must(remote.set_timeout(1h, [] { ADD_FAILURE(); }));
   const std::vector<TimerId> ids{id};
-  const WaitLimit short_time{.timeout = 1ms};
+  const WaitLimit short_time = 1ms;
   EXPECT_TRUE(fails_with(remote.cancel(id, short_time), Errc::timed_out));
   EXPECT_TRUE(fails_with(remote.cancel(ids, short_time), Errc::timed_out));
   EXPECT_TRUE(fails_with(remote.unref(id, short_time), Errc::timed_out));
@@ -72,11 +72,11 @@ TEST(RemoteCall, IsStoppedByItsToken) {
   const TimerId id = must(busy.remote.set_timeout(1h, [] { ADD_FAILURE(); }));
   std::stop_source source;
   std::thread stopper([&] { source.request_stop(); });
-  EXPECT_TRUE(fails_with(busy.remote.cancel(id, {.stop = source.get_token()}), Errc::cancelled));
+  EXPECT_TRUE(fails_with(busy.remote.cancel(id, source.get_token()), Errc::cancelled));
   stopper.join();
-  EXPECT_TRUE(fails_with(busy.remote.unref(id, {.stop = source.get_token()}), Errc::cancelled));
+  EXPECT_TRUE(fails_with(busy.remote.unref(id, source.get_token()), Errc::cancelled));
   busy.release();
-  must(busy.remote.cancel(id, {.stop = std::stop_source().get_token()}));
+  must(busy.remote.cancel(id, std::stop_source().get_token()));
 }
 
 TEST(RemoteCall, TakesADeadlineAnywhereInTime) {
@@ -125,7 +125,7 @@ TEST(RemoteCall, OfAThreadThatACallbackWaitsForMayHaveALimit) {
   const TimerId id = must(loop.set_timeout(1h, [] { ADD_FAILURE(); }));
   std::optional<Result<void>> answer;
   must(loop.post([&] {
-    std::thread asker([&] { answer = remote.cancel(id, {.timeout = 5ms}); });
+    std::thread asker([&] { answer = remote.cancel(id, 5ms); });
     asker.join();
     must(loop.cancel(id));
   }));
@@ -250,10 +250,11 @@ TEST(RemoteCall, MayDestroyCapturesThatUseTheLoop) {
   Loop loop({.auto_exit = true});
   Remote remote = loop.remote();
   bool ran = false;
-  const TimerId id = must(loop.set_timeout(1h, [at_end = AtEnd([&] {
-                                                 EXPECT_TRUE(fails_with(remote.cancel(TimerId()), Errc::timer_not_found));
-                                                 must(loop.post([&] { ran = true; }));
-                                               })] {}));
+  const TimerId id =
+      must(loop.set_timeout(1h, [at_end = AtEnd([&] {
+                                   EXPECT_TRUE(fails_with(remote.cancel(TimerId()), Errc::timer_not_found));
+                                   must(loop.post([&] { ran = true; }));
+                                 })] {}));
   std::thread asker([&] { must(remote.cancel(id)); });  // before the run or during it
   must(loop.run());
   asker.join();

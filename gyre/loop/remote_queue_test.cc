@@ -16,8 +16,8 @@ namespace {
 
 using namespace testing;
 
-// What other threads put into the loop's queues. A `Remote` may also be used on the loop's own thread, and there it does
-// what it does on others: that puts a foreign call at an exact place.
+// What other threads put into the loop's queues. A `Remote` may also be used on the loop's own thread, and there it
+// does what it does on others: that puts a foreign call at an exact place.
 
 class RemoteQueue : public ::testing::Test {
  protected:
@@ -174,8 +174,7 @@ TEST_F(RemoteQueue, AForeignCallThatHasReturnedComesBeforeTheOwnersNext) {  // L
   must(remote.at_checkpoint_end(note("end1")));
   must(loop.at_checkpoint_end(note("end2")));
   must(loop.poll_once());
-  EXPECT_EQ(log,
-            "tick1 tick2 microtask1 microtask2 end1 end2 immediate1 immediate2 close1 close2 ");
+  EXPECT_EQ(log, "tick1 tick2 microtask1 microtask2 end1 end2 immediate1 immediate2 close1 close2 ");
 }
 
 TEST_F(RemoteQueue, ATickThatComesDuringTicksIsOneOfThem) {  // L63
@@ -210,8 +209,8 @@ TEST_F(RemoteQueue, AMicrotaskThatComesDuringMicrotasksWaitsForTheNextTicks) {  
   EXPECT_EQ(log, "microtask1 microtask2 tick foreign ");
 }
 
-// Gives something at the last moment of the first turn's checkpoint: the question whether the loop is alive then takes it
-// over. Off the fast path that question always comes next; on it, only where another thread is as quick.
+// Gives something at the last moment of the first turn's checkpoint: the question whether the loop is alive then takes
+// it over. Off the fast path that question always comes next; on it, only where another thread is as quick.
 struct LateGiver final : LoopBinding {
   std::function<void()> give;
   int checkpoints = 0;
@@ -252,8 +251,8 @@ TEST(RemoteQueueBeforeSleep, AMicrotaskOfADyingCaptureRuns) {
   Loop loop({.auto_exit = true, .clock = &clock, .fast_path = FastPath::disabled});
   Remote remote = loop.remote();
   const TimerId far = must(loop.set_timeout(1h, [] { ADD_FAILURE() << "the loop slept first"; }));
-  const TimerId cancelled = must(loop.set_timeout(
-      1h, [at_end = AtEnd([&] { must(loop.queue_microtask([&] { must(loop.cancel(far)); })); })] {}));
+  const TimerId cancelled = must(
+      loop.set_timeout(1h, [at_end = AtEnd([&] { must(loop.queue_microtask([&] { must(loop.cancel(far)); })); })] {}));
   LateGiver giver;
   giver.give = [&] { must(remote.request_cancel(cancelled)); };
   loop.attach(giver);

@@ -349,7 +349,8 @@ TEST(RemoteTimer, GivenInTheLastMomentGoesWithALoopThatIsClosed) {  // L144
   must(loop.post([&, capture] {
     closer = std::thread([&] { must(remote.close()); });
     // Not taken over yet when the loop is closed.
-    while (remote.set_timeout(0s, [capture] { ADD_FAILURE(); }) && remote.set_interval(0s, [capture] { ADD_FAILURE(); }) &&
+    while (remote.set_timeout(0s, [capture] { ADD_FAILURE(); }) &&
+           remote.set_interval(0s, [capture] { ADD_FAILURE(); }) &&
            remote.set_immediate([capture] { ADD_FAILURE(); }) && remote.queue_microtask([capture] { ADD_FAILURE(); })) {
       std::this_thread::yield();
     }

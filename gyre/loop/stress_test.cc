@@ -98,7 +98,7 @@ class Storm {
     if (result) ++counts_.accepted;
   }
   static WaitLimit limit(std::minstd_rand& random) {
-    return random() % 2 == 0 ? WaitLimit{} : WaitLimit{.timeout = std::chrono::microseconds(random() % 200)};
+    return random() % 2 == 0 ? WaitLimit{} : WaitLimit(std::chrono::microseconds(random() % 200));
   }
 
   void work(Remote remote, unsigned seed) {
@@ -171,14 +171,15 @@ class Storm {
             ++counts_.executed;
             if (watcher_.is_active()) {
               static_cast<void>(watcher_.stop());
-            } else if (auto watched = loop_->watch(pipe_.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); })) {
+            } else if (auto watched =
+                           loop_->watch(pipe_.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); })) {
               watcher_ = *std::move(watched);
             }
           }));
           break;
         default:
-          static_cast<void>(remote.set_fast_path(random() % 2 == 0 ? FastPath::disabled : FastPath::automatic,
-                                                 limit(random)));
+          static_cast<void>(
+              remote.set_fast_path(random() % 2 == 0 ? FastPath::disabled : FastPath::automatic, limit(random)));
           static_cast<void>(remote.wake());
           count(remote.post([this, token = Token(counts_)] {
             ++counts_.executed;
@@ -247,9 +248,9 @@ TEST(Stress, LoopsThatComeAndGo) {
         for (;;) {
           const auto id = mine.set_timeout(0s, [] {});
           if (!id) break;
-          static_cast<void>(mine.unref(*id, {.timeout = 100us}));
-          static_cast<void>(mine.cancel(*id, {.timeout = 100us}));
-          static_cast<void>(mine.set_fast_path(FastPath::automatic, {.timeout = 100us}));
+          static_cast<void>(mine.unref(*id, 100us));
+          static_cast<void>(mine.cancel(*id, 100us));
+          static_cast<void>(mine.set_fast_path(FastPath::automatic, 100us));
         }
       });
     }

@@ -17,7 +17,10 @@ struct WaitLimit {
       : stop(std::move(until_stopped)) {}
   WaitLimit(std::stop_token until_stopped, Duration longest) : timeout(longest), stop(std::move(until_stopped)) {}
   /// Until a moment of the system's monotonic clock.
-  static WaitLimit until(TimePoint deadline) { return {deadline - std::chrono::steady_clock::now()}; }
+  static WaitLimit until(TimePoint deadline) {
+    const TimePoint now = std::chrono::steady_clock::now();
+    return {deadline > now ? deadline - now : Duration::zero()};  // the time since long ago cannot be represented
+  }
 
   /// After this much real time the call fails with `timed_out`. What it asked for then never happens.
   Duration timeout = Duration::max();

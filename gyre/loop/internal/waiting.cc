@@ -18,11 +18,11 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
   // captures, whose destructors may have given the loop anything, a descriptor to watch included.
   const bool may_exit = options.auto_exit && !is_alive();
   const bool has_work = has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
+  bool ready = has_work || no_wait || may_exit || uses_poller() == fast_;
   if (!has_work && is_suspended()) {
     resume_checkpoint();  // there is no boundary to wait for
-    return {};
+    ready = true;
   }
-  const bool ready = has_work || no_wait || may_exit || uses_poller() == fast_;
   if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
   if (fast_ || (!no_wait && !poll_is_due())) return {};
   return poll_descriptors(Duration::zero());
