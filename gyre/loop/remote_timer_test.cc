@@ -232,6 +232,32 @@ TEST(RemoteTimer, ACancelThatComesDuringTheCallbackLetsItFinish) {  // L88
   EXPECT_EQ(finished, 1);
 }
 
+TEST(RemoteTimer, ACancelThatIsHeardInsideTheCallbackComesTooLateAndIsTheLastWord) {  // L88
+  Loop loop({.auto_exit = true});
+  Remote remote = loop.remote();
+  std::atomic<bool> answered = false;
+  Result<void> answer;
+  std::thread asker;
+  int runs = 0;
+  TimerId id;
+  id = must(loop.set_timeout(0s, [&] {
+    ++runs;
+    asker = std::thread([&] {
+      answer = remote.cancel(id);
+      answered = true;
+    });
+    EXPECT_TRUE(eventually([&] {
+      static_cast<void>(loop.is_alive());  // takes over what other threads have for the loop
+      return answered.load();
+    }));
+    EXPECT_TRUE(fails_with(loop.reschedule(id, 0s), Errc::timer_not_found));
+  }));
+  must(loop.run());
+  asker.join();
+  EXPECT_TRUE(fails_with(answer, Errc::timer_not_found)) << "it has begun";
+  EXPECT_EQ(runs, 1);
+}
+
 TEST(RemoteTimer, AnIntervalCancelledDuringItsCallbackFinishesAndEnds) {  // L150
   ManualClock clock;
   Loop loop({.auto_exit = true, .clock = &clock});

@@ -63,6 +63,7 @@ class Storm {
     loop_ = loop.get();
     Remote remote = loop->remote();
     std::optional<Runner> runner(std::in_place, *loop);
+    ASSERT_TRUE(eventually([&] { return remote.state() != LoopState::awake; }));
     std::vector<std::jthread> threads;
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([this, i, remote] { work(remote, seed_ * kThreads + static_cast<unsigned>(i)); });

@@ -278,9 +278,15 @@ Result<void> LoopCore::cancel(TimerId id) {
   if (!accepts_work()) return ending();
   take_ingress();  // it may hold the timer
   id = timers.resolve(id);
-  if (timers.find(id) == nullptr) return timer_not_found(id);
-  observe_cancel(CallbackKind::timer, id.value());
+  const auto* timer = timers.find(id);
+  if (timer == nullptr) return timer_not_found(id);
+  // For another thread, a timer that runs once and has begun is one that has run: each timer either runs or is
+  // cancelled. Its callback cannot arm it anew after this.
+  const bool too_late =
+      applying_commands_ && id == running_timer_ && timer->interval == TimerQueue::kOnce && !timers.is_waiting(id);
+  if (!too_late) observe_cancel(CallbackKind::timer, id.value());
   static_cast<void>(timers.remove(id));
+  if (too_late) return timer_not_found(id);
   return {};
 }
 

@@ -270,6 +270,7 @@ class LoopCore {
   Slab<OffloadDone> offloads_;  // what to call when off-loaded work is done; stays on this thread, whatever happens
   std::stop_token stop_;        // of the run call on the stack
   TimePoint now_{};
+  TimerId running_timer_;  // the one whose callback is on the stack
   // Microtasks that other threads queued while a batch of microtasks ran: they come after the next ticks.
   BlockQueue<Task> late_microtasks_;
   BlockQueue<Command> commands_;  // taken over, not yet carried out

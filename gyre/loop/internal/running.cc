@@ -259,8 +259,10 @@ void LoopCore::run_timers(std::uint64_t armed_before) {
     Task callback = std::move(timers.find(*due)->callback);
     const Duration interval = timers.find(*due)->interval;
     const TimePoint started = interval == TimerQueue::kOnce ? phase_now : refresh_now();
+    running_timer_ = *due;
     contain(CallbackKind::timer, callback, due->value());
     settle_timer(*due, callback, started, interval);
+    running_timer_ = {};
     callback.reset();
     checkpoint();
   }
