@@ -210,15 +210,27 @@ void Loop::unref(TimerId id) {
 }
 
 Result<Watcher> Loop::watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback) {
+  return watch(fd, WatchOptions{.interest = interest}, std::move(callback));
+}
+Result<Watcher> Loop::watch(int fd, const WatchOptions& options, UniqueFunction<void(Readiness)> callback) {
   const OwnerCall call(*core_->shared);
   require(static_cast<bool>(callback));
   if (fd < 0) throw std::invalid_argument("gyre: a negative descriptor cannot be watched");
-  if (interest == Readiness::none || (interest & (Readiness::read | Readiness::write)) != interest) {
-    throw std::invalid_argument("gyre: a descriptor is watched for read, write, or both");
-  }
+  if (options.interest == Readiness::none) throw std::invalid_argument("gyre: a descriptor is watched for something");
+  internal::require_watchable(options);
   if (!core_->accepts_work()) return ending();
   internal::bind_current_context(callback);
-  return core_->watch(fd, interest, std::move(callback));
+  return core_->watch(fd, options, std::move(callback));
+}
+Result<int> Loop::native_handle() {
+  const OwnerCall call(*core_->shared);
+  if (!core_->accepts_work()) return ending();
+  return core_->native_handle();
+}
+std::optional<PollerKind> Loop::poller_kind() const {
+  const OwnerCall call(*core_->shared);
+  if (core_->shared->poller == nullptr) return std::nullopt;
+  return core_->shared->poller->kind();
 }
 
 Result<void> Loop::offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done) {

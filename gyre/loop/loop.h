@@ -20,10 +20,12 @@
 #include <gyre/loop/fast_path.h>
 #include <gyre/loop/ids.h>
 #include <gyre/loop/observer.h>
+#include <gyre/loop/poller_kind.h>
 #include <gyre/loop/posted_task.h>
 #include <gyre/loop/readiness.h>
 #include <gyre/loop/remote.h>
 #include <gyre/loop/state.h>
+#include <gyre/loop/watch_options.h>
 #include <gyre/loop/watcher.h>
 
 namespace gyre {
@@ -67,6 +69,8 @@ struct LoopOptions {
   UniqueFunction<void(std::size_t waiting)> on_queue_pressure = {};
   /// Asked when the loop would end for want of work: true keeps it running, as does new work.
   UniqueFunction<bool()> on_quiescent = {};
+  /// Which interface of the system tells what descriptors are ready for. One that is not to be had is replaced.
+  PollerKind poller = PollerKind::automatic;
 };
 
 /// Counters since the loop was made.
@@ -186,6 +190,17 @@ class Loop {
   /// events, but never sees those of another file that got the same number. Errors: `fd_already_registered`, or the
   /// system's (EBADF, EPERM for a regular file, EMFILE).
   Result<Watcher> watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback);
+  /// The same with edges, one-shots, a time-out or ownership of the descriptor. Errors: also `unsupported` for edges
+  /// that the poller does not know.
+  Result<Watcher> watch(int fd, const WatchOptions& options, UniqueFunction<void(Readiness)> callback);
+
+  /// A descriptor that is readable when `poll_once` would find something to do: for a loop of another kind that drives
+  /// this one (docs/embedding.md). It is this loop's: do not close or read it, and stop watching it before the loop
+  /// ends. Costs a timer descriptor and, from then on, a poll in each turn. Errors: `unsupported` with
+  /// `PollerKind::poll`, `terminated`, the system's (EMFILE).
+  Result<int> native_handle();
+  /// Which poller is in use; empty before the first watch.
+  std::optional<PollerKind> poller_kind() const;
 
   /// Runs `work(std::stop_token)` on a thread of the loop's pool and then `done(Result<T>)` as a priority task on this
   /// loop, where T is what `work` returns (or what its `Result` holds). An exception in `work` arrives as an error; if

@@ -67,8 +67,10 @@ Result<TimerId> SharedState::push_timer(std::optional<TimePoint> deadline, Durat
 }
 
 Result<void> SharedState::wake_if_sleeping() {
-  if (state.load(std::memory_order_seq_cst) == LoopState::sleeping) return wake_now();
-  return {};
+  const LoopState seen = state.load(std::memory_order_seq_cst);
+  // Before the first run nobody sleeps, unless a foreign loop waits for the native handle.
+  const bool asleep = seen == LoopState::sleeping || (seen == LoopState::awake && sleeps_in_poller.load());
+  return asleep ? wake_now() : Result<void>();
 }
 
 Result<void> SharedState::wake_now() {

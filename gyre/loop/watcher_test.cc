@@ -26,29 +26,7 @@ namespace {
 
 using namespace testing;
 
-std::size_t open_descriptors() {
-  const std::filesystem::directory_iterator entries("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
-
-class SocketPair {
- public:
-  SocketPair() {
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_) != 0)
-      throw std::runtime_error("no socket");
-  }
-  ~SocketPair() {
-    ::close(ends_[0]);
-    ::close(ends_[1]);
-  }
-  int ours() const { return ends_[0]; }
-  int theirs() const { return ends_[1]; }
-
- private:
-  int ends_[2];
-};
-
-class WatcherTest : public ::testing::Test {
+class WatcherTest : public OnEveryPoller {
  protected:
   Watcher watch(int fd, Readiness interest) {
     return must(loop.watch(fd, interest, [this](Readiness readiness) {
@@ -62,32 +40,30 @@ class WatcherTest : public ::testing::Test {
     must(loop.poll_once());
   }
   ManualClock clock;
-  Loop loop{LoopOptions{.clock = &clock}};
+  Loop loop{LoopOptions{.clock = &clock, .poller = GetParam()}};
   int calls = 0;
   Readiness seen = Readiness::none;
 };
 
 // --- When it is looked at ---
 
-TEST(WatcherStarvation, WakeUpsThatKeepTheLoopFromSleepingDoNotKeepItFromLooking) {  // W3
-  ManualClock clock;
-  Loop loop({.clock = &clock, .turns_between_polls = 4});
-  Remote remote = loop.remote();
+TEST_P(WatcherTest, W3_WakeUpsThatKeepTheLoopFromSleepingDoNotKeepItFromLooking) {
+  Loop often({.clock = &clock, .turns_between_polls = 4, .poller = GetParam()});
+  Remote remote = often.remote();
   Pipe pipe;
-  int calls = 0;
-  const Watcher watcher = must(loop.watch(pipe.read_end(), Readiness::read, [&](Readiness) { ++calls; }));
-  must(loop.poll_once());
+  const Watcher watcher = must(often.watch(pipe.read_end(), Readiness::read, [&](Readiness) { ++calls; }));
+  must(often.poll_once());
   pipe.send();
   for (int turn = 0; turn < 12; ++turn) {
     must(remote.wake());
-    must(loop.run_once());
+    must(often.run_once());
   }
   EXPECT_GE(calls, 2);
 }
 
 // --- What is reported ---
 
-TEST_F(WatcherTest, AReadablePipeIsReportedUntilItIsEmpty) {  // L114
+TEST_P(WatcherTest, L114_AReadablePipeIsReportedUntilItIsEmpty) {
   Pipe pipe;
   const Watcher watcher = watch(pipe.read_end(), Readiness::read);
   poll();
@@ -102,7 +78,7 @@ TEST_F(WatcherTest, AReadablePipeIsReportedUntilItIsEmpty) {  // L114
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(WatcherTest, ReadableAndWritableComeInOneCall) {  // L114
+TEST_P(WatcherTest, L114_ReadableAndWritableComeInOneCall) {
   SocketPair sockets;
   const Watcher watcher = watch(sockets.ours(), Readiness::read | Readiness::write);
   poll();
@@ -113,7 +89,7 @@ TEST_F(WatcherTest, ReadableAndWritableComeInOneCall) {  // L114
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, TheEndOfTheOtherSideIsAHangup) {  // L115
+TEST_P(WatcherTest, L115_TheEndOfTheOtherSideIsAHangup) {
   SocketPair sockets;
   const Watcher watcher = watch(sockets.ours(), Readiness::read);
   ASSERT_EQ(::shutdown(sockets.theirs(), SHUT_WR), 0);
@@ -121,7 +97,7 @@ TEST_F(WatcherTest, TheEndOfTheOtherSideIsAHangup) {  // L115
   EXPECT_EQ(seen, Readiness::read | Readiness::hangup);
 }
 
-TEST_F(WatcherTest, APipeWithoutReaderIsAnErrorThoughNotAskedFor) {  // L115
+TEST_P(WatcherTest, L115_APipeWithoutReaderIsAnErrorThoughNotAskedFor) {
   Pipe pipe;
   const Watcher watcher = watch(pipe.write_end(), Readiness::write);
   pipe.close_read_end();
@@ -131,7 +107,7 @@ TEST_F(WatcherTest, APipeWithoutReaderIsAnErrorThoughNotAskedFor) {  // L115
 
 // --- Arguments ---
 
-TEST_F(WatcherTest, MisuseThrows) {  // L116
+TEST_P(WatcherTest, L116_MisuseThrows) {
   Pipe pipe;
   const auto nothing = [](Readiness) {};
   EXPECT_THROW(static_cast<void>(loop.watch(-1, Readiness::read, nothing)), std::invalid_argument);
@@ -145,7 +121,7 @@ TEST_F(WatcherTest, MisuseThrows) {  // L116
   EXPECT_TRUE(watcher.is_active());
 }
 
-TEST_F(WatcherTest, ADescriptorIsWatchedOnce) {  // L117
+TEST_P(WatcherTest, L117_ADescriptorIsWatchedOnce) {
   Pipe pipe;
   const Watcher first = watch(pipe.read_end(), Readiness::read);
   EXPECT_TRUE(fails_with(loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); }),
@@ -155,7 +131,7 @@ TEST_F(WatcherTest, ADescriptorIsWatchedOnce) {  // L117
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, AClosedDescriptorIsRefusedAndNothingRetained) {  // L118
+TEST_P(WatcherTest, L118_AClosedDescriptorIsRefusedAndNothingRetained) {
   Pipe pipe;
   const int fd = pipe.read_end();
   const int copy = ::dup(fd);
@@ -168,14 +144,14 @@ TEST_F(WatcherTest, AClosedDescriptorIsRefusedAndNothingRetained) {  // L118
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, ARegularFileIsRefused) {
+TEST_P(WatcherTest, ARegularFileIsRefused) {
   const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   ASSERT_GE(file, 0);
   EXPECT_TRUE(fails_with(loop.watch(file, Readiness::read, [](Readiness) {}), std::errc::operation_not_permitted));
   ::close(file);
 }
 
-TEST_F(WatcherTest, NumbersFarApartAreFine) {  // L128
+TEST_P(WatcherTest, L128_NumbersFarApartAreFine) {
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
   Pipe pipe;
@@ -192,7 +168,7 @@ TEST_F(WatcherTest, NumbersFarApartAreFine) {  // L128
   ::close(far);
 }
 
-TEST_F(WatcherTest, DescriptorZeroCanBeWatched) {  // L130
+TEST_P(WatcherTest, L130_DescriptorZeroCanBeWatched) {
   Pipe pipe;
   const int saved = ::dup(0);
   ASSERT_EQ(::dup2(pipe.read_end(), 0), 0);
@@ -212,7 +188,7 @@ TEST_F(WatcherTest, DescriptorZeroCanBeWatched) {  // L130
 
 // --- Changing and stopping ---
 
-TEST_F(WatcherTest, WithoutInterestOnlyErrorsAndHangupsCome) {  // L116
+TEST_P(WatcherTest, L116_WithoutInterestOnlyErrorsAndHangupsCome) {
   SocketPair sockets;
   Watcher watcher = watch(sockets.ours(), Readiness::read | Readiness::write);
   must(watcher.modify(Readiness::none));
@@ -228,7 +204,7 @@ TEST_F(WatcherTest, WithoutInterestOnlyErrorsAndHangupsCome) {  // L116
   EXPECT_EQ(seen, Readiness::read | Readiness::hangup);
 }
 
-TEST_F(WatcherTest, StopsWhenDestroyedAssignedOrTold) {
+TEST_P(WatcherTest, StopsWhenDestroyedAssignedOrTold) {
   Pipe pipe;
   pipe.send();
   Watcher watcher = watch(pipe.read_end(), Readiness::read);
@@ -250,7 +226,7 @@ TEST_F(WatcherTest, StopsWhenDestroyedAssignedOrTold) {
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(WatcherTest, MovesKeepTheWatch) {
+TEST_P(WatcherTest, MovesKeepTheWatch) {
   Pipe pipe;
   pipe.send();
   Watcher first = watch(pipe.read_end(), Readiness::read);
@@ -264,7 +240,7 @@ TEST_F(WatcherTest, MovesKeepTheWatch) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, StoppingDestroysTheCaptureAtOnce) {
+TEST_P(WatcherTest, StoppingDestroysTheCaptureAtOnce) {
   Pipe pipe;
   auto capture = std::make_shared<int>();
   Watcher watcher = must(loop.watch(pipe.read_end(), Readiness::read, [capture](Readiness) {}));
@@ -273,7 +249,7 @@ TEST_F(WatcherTest, StoppingDestroysTheCaptureAtOnce) {
   EXPECT_EQ(capture.use_count(), 1);
 }
 
-TEST_F(WatcherTest, MayBeDestroyedInItsOwnCallback) {  // L120
+TEST_P(WatcherTest, L120_MayBeDestroyedInItsOwnCallback) {
   Pipe pipe;
   pipe.send();
   std::string log;
@@ -288,7 +264,7 @@ TEST_F(WatcherTest, MayBeDestroyedInItsOwnCallback) {  // L120
   EXPECT_EQ(log, "still here destroyed ");
 }
 
-TEST_F(WatcherTest, MayOwnItselfThroughItsCallback) {
+TEST_P(WatcherTest, MayOwnItselfThroughItsCallback) {
   struct Session {
     Watcher watcher;
     ~Session() { *gone = true; }
@@ -308,11 +284,11 @@ TEST_F(WatcherTest, MayOwnItselfThroughItsCallback) {
   EXPECT_TRUE(gone);
 }
 
-TEST_F(WatcherTest, OwnedByItsCallbackGoesWithTheLoop) {
+TEST_P(WatcherTest, OwnedByItsCallbackGoesWithTheLoop) {
   Pipe pipe;
   bool gone = false;
   {
-    Loop other;
+    Loop other({.poller = GetParam()});
     auto watcher = std::make_shared<Watcher>();
     *watcher = must(
         other.watch(pipe.read_end(), Readiness::read, [watcher, at_end = AtEnd([&] { gone = true; })](Readiness) {}));
@@ -320,7 +296,7 @@ TEST_F(WatcherTest, OwnedByItsCallbackGoesWithTheLoop) {
   EXPECT_TRUE(gone);
 }
 
-TEST_F(WatcherTest, StoppedByASiblingOfTheSameBatchIsNotCalledAndTheRestIs) {  // L120
+TEST_P(WatcherTest, L120_StoppedByASiblingOfTheSameBatchIsNotCalledAndTheRestIs) {
   std::array<Pipe, 3> pipes;
   std::array<Watcher, 3> watchers;
   for (std::size_t i = 0; i < 3; ++i) {
@@ -335,7 +311,7 @@ TEST_F(WatcherTest, StoppedByASiblingOfTheSameBatchIsNotCalledAndTheRestIs) {  /
   EXPECT_EQ(calls, 2);  // the first of the batch, and the one that it left alone
 }
 
-TEST_F(WatcherTest, WatchedAnewInsideABatchSeesNewEventsOnly) {  // L121
+TEST_P(WatcherTest, L121_WatchedAnewInsideABatchSeesNewEventsOnly) {
   Pipe a;
   Pipe b;
   a.send();
@@ -359,7 +335,7 @@ TEST_F(WatcherTest, WatchedAnewInsideABatchSeesNewEventsOnly) {  // L121
   EXPECT_EQ(renewed_calls, 1);
 }
 
-TEST_F(WatcherTest, ModifiedInsideABatchIsFiltered) {  // L124
+TEST_P(WatcherTest, L124_ModifiedInsideABatchIsFiltered) {
   SocketPair one;
   SocketPair two;
   std::array<Watcher, 2> watchers;
@@ -374,7 +350,7 @@ TEST_F(WatcherTest, ModifiedInsideABatchIsFiltered) {  // L124
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, MayBeMadeInACallbackAndIsCalledInALaterTurn) {
+TEST_P(WatcherTest, MayBeMadeInACallbackAndIsCalledInALaterTurn) {
   Pipe first;
   std::vector<std::unique_ptr<Pipe>> pipes;
   std::vector<Watcher> made;
@@ -393,7 +369,7 @@ TEST_F(WatcherTest, MayBeMadeInACallbackAndIsCalledInALaterTurn) {
   EXPECT_EQ(calls, 100);
 }
 
-TEST_F(WatcherTest, AFailingCallbackKeepsItsWatch) {  // L125
+TEST_P(WatcherTest, L125_AFailingCallbackKeepsItsWatch) {
   Pipe pipe;
   pipe.send();
   const Watcher watcher = must(loop.watch(pipe.read_end(), Readiness::read, [&](Readiness) {
@@ -407,7 +383,7 @@ TEST_F(WatcherTest, AFailingCallbackKeepsItsWatch) {  // L125
   EXPECT_EQ(loop.stats().failed_callbacks, 2u);
 }
 
-TEST_F(WatcherTest, AThousandCyclesLeaveNoDescriptorBehind) {  // L127
+TEST_P(WatcherTest, L127_AThousandCyclesLeaveNoDescriptorBehind) {
   Pipe pipe;
   pipe.send();
   {
@@ -426,7 +402,7 @@ TEST_F(WatcherTest, AThousandCyclesLeaveNoDescriptorBehind) {  // L127
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(WatcherTest, MoreThanAPollsBatchAreAllServed) {
+TEST_P(WatcherTest, MoreThanAPollsBatchAreAllServed) {
   std::vector<std::unique_ptr<Pipe>> pipes;
   std::vector<Watcher> watchers;
   std::set<int> served;
@@ -446,7 +422,7 @@ TEST_F(WatcherTest, MoreThanAPollsBatchAreAllServed) {
 
 // --- Descriptors closed too early ---
 
-TEST_F(WatcherTest, StoppingAfterTheCloseIsFine) {  // L119
+TEST_P(WatcherTest, L119_StoppingAfterTheCloseIsFine) {
   Pipe pipe;
   Watcher watcher = watch(pipe.read_end(), Readiness::read);
   pipe.close_read_end();
@@ -454,7 +430,7 @@ TEST_F(WatcherTest, StoppingAfterTheCloseIsFine) {  // L119
   EXPECT_FALSE(loop.is_alive());
 }
 
-TEST_F(WatcherTest, ANumberUsedAgainNeverReachesTheOldCallback) {  // L119
+TEST_P(WatcherTest, L119_ANumberUsedAgainNeverReachesTheOldCallback) {
   Pipe old;
   Pipe other;
   const int number = old.read_end();
@@ -473,7 +449,7 @@ TEST_F(WatcherTest, ANumberUsedAgainNeverReachesTheOldCallback) {  // L119
   ::close(number);
 }
 
-TEST_F(WatcherTest, ACopyLeftOpenDoesNotMakeTheLoopSpin) {
+TEST_P(WatcherTest, ACopyLeftOpenDoesNotMakeTheLoopSpin) {
   Pipe pipe;
   Pipe other;
   const int copy = ::dup(pipe.read_end());
@@ -494,7 +470,7 @@ TEST_F(WatcherTest, ACopyLeftOpenDoesNotMakeTheLoopSpin) {
   ::close(copy);
 }
 
-TEST_F(WatcherTest, RebuildingTheSetLeavesOutANumberThatNowBelongsToAnotherFile) {
+TEST_P(WatcherTest, RebuildingTheSetLeavesOutANumberThatNowBelongsToAnotherFile) {
   Pipe pipe;
   Pipe stranger;
   const int number = pipe.read_end();
@@ -513,7 +489,7 @@ TEST_F(WatcherTest, RebuildingTheSetLeavesOutANumberThatNowBelongsToAnotherFile)
   for (const int fd : {copy, zombie_copy, number}) ::close(fd);
 }
 
-TEST_F(WatcherTest, TheSameFileBackUnderTheSameNumberCanBeWatchedAgain) {
+TEST_P(WatcherTest, TheSameFileBackUnderTheSameNumberCanBeWatchedAgain) {
   Pipe pipe;
   const int number = ::dup(pipe.read_end());
   Watcher first = must(loop.watch(number, Readiness::read, [](Readiness) { ADD_FAILURE(); }));
@@ -531,19 +507,15 @@ TEST_F(WatcherTest, TheSameFileBackUnderTheSameNumberCanBeWatchedAgain) {
 
 // --- Limits of the system ---
 
-TEST_F(WatcherTest, NoDescriptorsLeftIsAnErrorThatPasses) {  // L126
+TEST_P(WatcherTest, L126_NoDescriptorsLeftIsAnErrorThatPasses) {
   Pipe pipe;
-  rlimit limit{};
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
   const std::size_t before = open_descriptors();
-  const int lowest_free = ::dup(pipe.read_end());
-  ::close(lowest_free);
   for (const int left : {0, 1}) {  // the loop needs two
-    rlimit tight = limit;
-    tight.rlim_cur = static_cast<rlim_t>(lowest_free + left);
-    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
-    const auto refused = loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); });
-    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    Result<Watcher> refused;
+    {
+      const DescriptorLimit tight(left);
+      refused = loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); });
+    }
     EXPECT_TRUE(fails_with(refused, std::errc::too_many_files_open));
     EXPECT_TRUE(refused.error().is_temporary());
     EXPECT_EQ(open_descriptors(), before);
@@ -555,7 +527,7 @@ TEST_F(WatcherTest, NoDescriptorsLeftIsAnErrorThatPasses) {  // L126
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, NothingIsTakenFromTheKernelBeforeTheFirstWatch) {
+TEST_P(WatcherTest, NothingIsTakenFromTheKernelBeforeTheFirstWatch) {
   const std::size_t before = open_descriptors();
   must(loop.post([] {}));
   must(loop.set_timeout(0s, [] {}));
@@ -563,11 +535,11 @@ TEST_F(WatcherTest, NothingIsTakenFromTheKernelBeforeTheFirstWatch) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_F(WatcherTest, TheEndGivesAllDescriptorsBack) {
+TEST_P(WatcherTest, TheEndGivesAllDescriptorsBack) {
   Pipe pipe;
   const std::size_t before = open_descriptors();
   {
-    Loop other;
+    Loop other({.poller = GetParam()});
     const Watcher watcher = must(other.watch(pipe.read_end(), Readiness::read, [](Readiness) {}));
     EXPECT_EQ(open_descriptors(), before + 2);
     must(other.close());
@@ -577,7 +549,7 @@ TEST_F(WatcherTest, TheEndGivesAllDescriptorsBack) {
 
 // --- Fairness and endings ---
 
-TEST_F(WatcherTest, WorkThatIsAlwaysReadyDoesNotStarveDescriptors) {  // W3
+TEST_P(WatcherTest, W3_WorkThatIsAlwaysReadyDoesNotStarveDescriptors) {
   Pipe pipe;
   const Watcher watcher = must(loop.watch(pipe.read_end(), Readiness::read, [&](Readiness) { must(loop.shutdown()); }));
   int turns = 0;
@@ -591,7 +563,7 @@ TEST_F(WatcherTest, WorkThatIsAlwaysReadyDoesNotStarveDescriptors) {  // W3
   EXPECT_LE(turns, 66);
 }
 
-TEST_F(WatcherTest, EventsCollectedWhenTheEndIsDecidedAreDropped) {  // L129
+TEST_P(WatcherTest, L129_EventsCollectedWhenTheEndIsDecidedAreDropped) {
   Pipe a;
   Pipe b;
   a.send();
@@ -606,7 +578,7 @@ TEST_F(WatcherTest, EventsCollectedWhenTheEndIsDecidedAreDropped) {  // L129
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(WatcherTest, IsRefusedChangesWhileTheLoopEndsButMayStop) {
+TEST_P(WatcherTest, IsRefusedChangesWhileTheLoopEndsButMayStop) {
   Pipe pipe;
   Watcher watcher = watch(pipe.read_end(), Readiness::read);
   must(loop.post([&] {
@@ -619,17 +591,19 @@ TEST_F(WatcherTest, IsRefusedChangesWhileTheLoopEndsButMayStop) {
 
 // --- Signals ---
 
-class SignalStorm : public ::testing::TestWithParam<bool> {};
+// `automatic` stands for a loop that watches nothing and sleeps on a futex.
+class SignalStorm : public ::testing::TestWithParam<PollerKind> {};
 
-TEST_P(SignalStorm, NeitherShortensNorProlongsASleep) {  // L109
+TEST_P(SignalStorm, L109_NeitherShortensNorProlongsASleep) {
   struct sigaction ignore{};
   ignore.sa_handler = [](int) {};  // without SA_RESTART: every wait is interrupted
   struct sigaction before{};
   ASSERT_EQ(sigaction(SIGUSR1, &ignore, &before), 0);
-  Loop loop;
+  Loop loop({.poller = GetParam()});
   Pipe pipe;
   Watcher watcher;
-  if (GetParam()) watcher = must(loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); }));
+  if (GetParam() != PollerKind::automatic)
+    watcher = must(loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); }));
   std::jthread storm([target = pthread_self()](std::stop_token stop) {
     while (!stop.stop_requested()) {
       pthread_kill(target, SIGUSR1);
@@ -650,15 +624,16 @@ TEST_P(SignalStorm, NeitherShortensNorProlongsASleep) {  // L109
   sigaction(SIGUSR1, &before, nullptr);
 }
 
-TEST_P(SignalStorm, DoesNotEndAnEndlessSleep) {  // L109
+TEST_P(SignalStorm, L109_DoesNotEndAnEndlessSleep) {
   struct sigaction ignore{};
   ignore.sa_handler = [](int) {};
   struct sigaction before{};
   ASSERT_EQ(sigaction(SIGUSR1, &ignore, &before), 0);
-  Loop loop;
+  Loop loop({.poller = GetParam()});
   Pipe pipe;
   Watcher watcher;
-  if (GetParam()) watcher = must(loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); }));
+  if (GetParam() != PollerKind::automatic)
+    watcher = must(loop.watch(pipe.read_end(), Readiness::read, [](Readiness) { ADD_FAILURE(); }));
   std::thread storm([target = pthread_self(), remote = loop.remote()]() mutable {
     EXPECT_TRUE(falls_asleep(remote));
     for (int i = 0; i < 100; ++i) {
@@ -674,8 +649,13 @@ TEST_P(SignalStorm, DoesNotEndAnEndlessSleep) {  // L109
   sigaction(SIGUSR1, &before, nullptr);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sleeping, SignalStorm, ::testing::Bool(),
-                         [](const auto& test) { return test.param ? "InEpoll" : "OnAFutex"; });
+INSTANTIATE_TEST_SUITE_P(Sleeping, SignalStorm,
+                         ::testing::Values(PollerKind::automatic, PollerKind::epoll, PollerKind::io_uring,
+                                           PollerKind::poll),
+                         [](const auto& test) {
+                           return test.param == PollerKind::automatic ? "on_a_futex" : poller_name(test);
+                         });
+INSTANTIATE_TEST_SUITE_P(Of, WatcherTest, kEveryPoller, poller_name);
 
 }  // namespace
 }  // namespace gyre

@@ -68,6 +68,7 @@ bool LoopCore::try_auto_exit() {
 void LoopCore::end() {
   const auto state = shared;
   stop_ = {};
+  state->waits_outside = false;
   checkpoint_state_ = 0;  // it is set still if a thread's cancellation has left a callback
   if (!should_abort()) drain();
   drained_ = true;

@@ -7,37 +7,21 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <gyre/loop/internal/parker.h>
 #include <gyre/loop/internal/poller.h>
+#include <gyre/loop/internal/time_left.h>
+#include <gyre/loop/internal/wake_event_linux.h>
 
 namespace gyre::internal {
 namespace {
 
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&&) = delete;
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
-};
-
-// The wake descriptor's own token. Registrations never use it: their slots are far smaller.
-constexpr std::uint64_t kWakeToken = ~std::uint64_t{0};
-
-std::uint32_t to_epoll(Readiness interest) {
+std::uint32_t to_epoll(Poller::Interest interest) {
   std::uint32_t mask = EPOLLRDHUP;
-  if (has(interest, Readiness::read)) mask |= EPOLLIN;
-  if (has(interest, Readiness::write)) mask |= EPOLLOUT;
+  if (has(interest.readiness, Readiness::read)) mask |= EPOLLIN;
+  if (has(interest.readiness, Readiness::write)) mask |= EPOLLOUT;
+  if (has(interest.readiness, Readiness::priority)) mask |= EPOLLPRI;
+  if (interest.trigger == Trigger::edge) mask |= EPOLLET;
+  if (interest.one_shot) mask |= EPOLLONESHOT;
   return mask;
 }
 
@@ -45,6 +29,7 @@ Readiness from_epoll(std::uint32_t mask) {
   Readiness readiness = Readiness::none;
   if (mask & EPOLLIN) readiness = readiness | Readiness::read;
   if (mask & EPOLLOUT) readiness = readiness | Readiness::write;
+  if (mask & EPOLLPRI) readiness = readiness | Readiness::priority;
   if (mask & EPOLLERR) readiness = readiness | Readiness::error;
   if (mask & (EPOLLHUP | EPOLLRDHUP)) readiness = readiness | Readiness::hangup;
   return readiness;
@@ -53,10 +38,10 @@ Readiness from_epoll(std::uint32_t mask) {
 // With the wake-up descriptor in it.
 Result<FileDescriptor> make_epoll_set(int wake) {
   FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
-  if (epoll.get() < 0) return std::unexpected(Error::from_errno(errno, "create an epoll set"));
+  if (!epoll) return std::unexpected(Error::from_errno(errno, "create an epoll set"));
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.u64 = kWakeToken;
+  event.data.u64 = Poller::kReservedToken;
   if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake, &event) != 0) {
     return std::unexpected(Error::from_errno(errno, "watch the wake-up descriptor"));
   }
@@ -65,16 +50,18 @@ Result<FileDescriptor> make_epoll_set(int wake) {
 
 class EpollPoller final : public Poller {
  public:
-  EpollPoller(FileDescriptor epoll, FileDescriptor wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
+  EpollPoller(FileDescriptor epoll, WakeEvent wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
 
-  Result<void> add(int fd, Readiness interest, std::uint64_t token) override {
+  PollerKind kind() const noexcept override { return PollerKind::epoll; }
+
+  Result<void> add(int fd, Interest interest, std::uint64_t token) override {
     // A number that its user has closed may be one of ours by now.
     if (fd == epoll_.get() || fd == wake_.get()) {
       return std::unexpected(Error::from_errno(EBADF, "watch descriptor").with("fd", fd));
     }
     return control(EPOLL_CTL_ADD, fd, interest, token, "watch descriptor");
   }
-  Result<void> modify(int fd, Readiness interest, std::uint64_t token) override {
+  Result<void> modify(int fd, Interest interest, std::uint64_t token) override {
     return control(EPOLL_CTL_MOD, fd, interest, token, "change what a descriptor is watched for");
   }
   Result<void> remove(int fd) override {
@@ -88,8 +75,10 @@ class EpollPoller final : public Poller {
     auto fresh = make_epoll_set(wake_.get());
     if (!fresh) return std::unexpected(fresh.error());
     // In place of the old one, under the same number: it may be known outside as the native handle.
-    if (dup3(fresh->get(), epoll_.get(), O_CLOEXEC) >= 0) return {};
-    return std::unexpected(Error::from_errno(errno, "replace an epoll set"));
+    while (dup3(fresh->get(), epoll_.get(), O_CLOEXEC) < 0) {
+      if (errno != EINTR && errno != EBUSY) return std::unexpected(Error::from_errno(errno, "replace an epoll set"));
+    }
+    return {};
   }
 
   Result<std::size_t> wait(Duration timeout, std::span<Event> events) override {
@@ -99,9 +88,8 @@ class EpollPoller final : public Poller {
     if (count < 0) return std::unexpected(Error::from_errno(errno, "wait for events"));
     std::size_t filled = 0;
     for (int i = 0; i < count; ++i) {
-      if (ready[i].data.u64 == kWakeToken) {
-        std::uint64_t ignored;
-        static_cast<void>(!::read(wake_.get(), &ignored, sizeof(ignored)));  // EAGAIN: somebody was just about to write
+      if (ready[i].data.u64 == kReservedToken) {
+        wake_.clear();
       } else {
         events[filled++] = {ready[i].data.u64, from_epoll(ready[i].events)};
       }
@@ -109,21 +97,13 @@ class EpollPoller final : public Poller {
     return filled;
   }
 
-  Result<void> wake() noexcept override {
-    const std::uint64_t one = 1;
-    for (;;) {
-      if (::write(wake_.get(), &one, sizeof(one)) == static_cast<ssize_t>(sizeof(one))) return {};
-      if (errno == EAGAIN) return {};  // the counter is full: a wake-up is certainly pending
-      if (errno != EINTR) return std::unexpected(Error::from_errno(errno, "wake the loop"));
-    }
-  }
-
+  Result<void> wake() noexcept override { return wake_.signal(); }
   int native_handle() const noexcept override { return epoll_.get(); }
 
  private:
   static constexpr std::size_t kBatch = 256;
 
-  Result<void> control(int operation, int fd, Readiness interest, std::uint64_t token, const char* what) {
+  Result<void> control(int operation, int fd, Interest interest, std::uint64_t token, const char* what) {
     epoll_event event{};
     event.events = to_epoll(interest);
     event.data.u64 = token;
@@ -133,43 +113,41 @@ class EpollPoller final : public Poller {
 
   // Goes on with the time that is left when a signal interrupts.
   int wait_uninterrupted(Duration timeout, epoll_event* events, int capacity) {
-    const bool limited = timeout > Duration::zero() && timeout < kForever;
-    const auto deadline =
-        limited ? std::chrono::steady_clock::now() + timeout : std::chrono::steady_clock::time_point{};
-    for (;;) {
-      const int count = wait_once(timeout, events, capacity);
+    for (TimeLeft left(timeout);; left.update()) {
+      const int count = wait_once(left, events, capacity);
       if (count >= 0 || errno != EINTR) return count;
-      if (limited) timeout = std::max(Duration(deadline - std::chrono::steady_clock::now()), Duration::zero());
     }
   }
 
-  int wait_once(Duration timeout, epoll_event* events, int capacity) {
-    if (timeout >= kForever) return epoll_wait(epoll_.get(), events, capacity, -1);
-    if (timeout == Duration::zero()) return epoll_wait(epoll_.get(), events, capacity, 0);
+  int wait_once(const TimeLeft& left, epoll_event* events, int capacity) {
+    if (left.is_forever()) return epoll_wait(epoll_.get(), events, capacity, -1);
+    if (left.is_over()) return epoll_wait(epoll_.get(), events, capacity, 0);
     if (has_pwait2_) {
-      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
-      const timespec spec{.tv_sec = static_cast<time_t>(seconds.count()), .tv_nsec = (timeout - seconds).count()};
+      const auto spec = to_timespec<timespec>(left.get());
       const int count = epoll_pwait2(epoll_.get(), events, capacity, &spec, nullptr);
       if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
       has_pwait2_ = false;  // a kernel before 5.11, or a sandbox that does not know the call
     }
-    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();  // never early
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left.get()).count();  // never early
     return epoll_wait(epoll_.get(), events, capacity, static_cast<int>(std::min<long long>(milliseconds, INT_MAX)));
   }
 
   FileDescriptor epoll_;
-  FileDescriptor wake_;
+  WakeEvent wake_;
   bool has_pwait2_ = true;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Poller>> make_epoll_poller() {
-  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (wake.get() < 0) return std::unexpected(Error::from_errno(errno, "create a wake-up descriptor"));
-  auto epoll = make_epoll_set(wake.get());
-  if (!epoll) return std::unexpected(epoll.error());
-  return std::make_unique<EpollPoller>(std::move(*epoll), std::move(wake));
+  auto wake = WakeEvent::make();
+  if (!wake) return std::unexpected(wake.error());
+  auto epoll = make_epoll_set(wake->get());
+  if (!epoll) {
+    if (!epoll.error().is(std::errc::function_not_supported)) return std::unexpected(epoll.error());
+    return std::unexpected(Error(Errc::unsupported, "this system has no epoll").caused_by(epoll.error()));
+  }
+  return std::make_unique<EpollPoller>(*std::move(epoll), *std::move(wake));
 }
 
 }  // namespace gyre::internal

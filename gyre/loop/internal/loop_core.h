@@ -7,6 +7,7 @@
 
 #include <gyre/loop/internal/block_queue.h>
 #include <gyre/loop/internal/immediate_queue.h>
+#include <gyre/loop/internal/outside_handle.h>
 #include <gyre/loop/internal/shared_state.h>
 #include <gyre/loop/internal/slab.h>
 #include <gyre/loop/internal/timer_queue.h>
@@ -48,7 +49,9 @@ class LoopCore {
   using OffloadDone = UniqueFunction<void(const Error*)>;
   Result<void> offload(OffloadJob job, OffloadDone done);
   void complete_offload(std::uint32_t slot, const Error* failure);
-  Result<Watcher> watch(int fd, Readiness interest, UniqueFunction<void(Readiness)> callback);
+  Result<Watcher> watch(int fd, const WatchOptions& how, UniqueFunction<void(Readiness)> callback);
+  Result<int> native_handle();
+  void settle() noexcept;
 
   /// True while macrotasks, timers and watchers are accepted.
   bool accepts_work() const noexcept { return !shared->stop_requested.load(std::memory_order_relaxed); }
@@ -149,13 +152,16 @@ class LoopCore {
   Result<void> sleep(TimePoint until);
   bool spin_for_work(TimePoint until) noexcept;
   Result<void> poll_descriptors(Duration timeout);
+  void run_watcher(Registration& registration, Readiness readiness);
   void wake_up() noexcept;
   void run_immediates();
   std::size_t run_queue(BlockQueue<Task>& queue, CallbackKind kind);
   /// Before a task or an immediate: a checkpoint that was put off ends here.
   void cross_boundary() noexcept { checkpoint_state_ &= ~kSuspended; }
   bool is_suspended() const noexcept { return (checkpoint_state_ & kSuspended) != 0; }
-  bool uses_poller() const noexcept { return options.fast_path == FastPath::disabled || watchers.size() > 0; }
+  bool uses_poller() const noexcept {
+    return options.fast_path == FastPath::disabled || watchers.size() > 0 || handle_.in_use();
+  }
   Result<void> ensure_poller();
   Result<void> choose_path();
   void leave_path(bool fast, FastPathReason reason);
@@ -266,6 +272,7 @@ class LoopCore {
   };
 
   std::array<Poller::Event, kEventsPerPoll> events_;
+  OutsideHandle handle_;
   std::unique_ptr<OffloadPool> offload_pool_;
   Slab<OffloadDone> offloads_;  // what to call when off-loaded work is done; stays on this thread, whatever happens
   std::stop_token stop_;        // of the run call on the stack

@@ -1,5 +1,6 @@
 #include <stdexcept>
 
+#include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
 
 namespace gyre::internal {
@@ -30,14 +31,18 @@ bool OwnerCall::borrow_if_free(SharedState& shared) {
 void OwnerCall::take(SharedState& shared, std::unique_lock<std::mutex>& lock) noexcept {
   owner_before_ = shared.owner.exchange(&thread_tag, std::memory_order_relaxed);
   shared.inside = true;
-  borrowed_ = &shared;
+  borrowed_ = true;
   lock.release();  // until give_back
 }
 
 void OwnerCall::give_back() noexcept {
-  borrowed_->inside = false;
-  borrowed_->owner.store(owner_before_, std::memory_order_relaxed);
-  borrowed_->ownership.unlock();
+  shared_.inside = false;
+  shared_.owner.store(owner_before_, std::memory_order_relaxed);
+  shared_.ownership.unlock();
+}
+
+void OwnerCall::settle() noexcept {
+  shared_.core->settle();
 }
 
 }  // namespace gyre::internal

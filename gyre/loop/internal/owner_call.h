@@ -18,15 +18,19 @@ class OwnerCall {
   struct TryBorrow {};
   static constexpr TryBorrow try_borrow{};
 
-  explicit OwnerCall(SharedState& shared) {
+  explicit OwnerCall(SharedState& shared) : shared_(shared) {
     if (!shared.on_owner_thread()) [[unlikely]]
       borrow(shared);
   }
-  OwnerCall(SharedState& shared, TryBorrow) { granted_ = shared.is_inside() || borrow_if_free(shared); }
+  OwnerCall(SharedState& shared, TryBorrow) : shared_(shared) {
+    granted_ = shared.is_inside() || borrow_if_free(shared);
+  }
   OwnerCall(const OwnerCall&) = delete;
   OwnerCall& operator=(const OwnerCall&) = delete;
   ~OwnerCall() {
-    if (borrowed_ != nullptr) [[unlikely]]
+    if (granted_ && shared_.waits_outside) [[unlikely]]
+      settle();
+    if (borrowed_) [[unlikely]]
       give_back();
   }
   bool granted() const noexcept { return granted_; }
@@ -35,10 +39,12 @@ class OwnerCall {
   void borrow(SharedState& shared);
   bool borrow_if_free(SharedState& shared);
   void take(SharedState& shared, std::unique_lock<std::mutex>& lock) noexcept;
+  void settle() noexcept;
   void give_back() noexcept;
 
-  SharedState* borrowed_ = nullptr;
+  SharedState& shared_;
   const char* owner_before_ = nullptr;
+  bool borrowed_ = false;
   bool granted_ = true;
 };
 

@@ -45,6 +45,7 @@ Result<void> LoopCore::enter() {
   }
   shared->owner.store(&thread_tag, std::memory_order_relaxed);
   shared->inside = true;
+  shared->waits_outside = false;
   // Never run, or paused between two steps. If neither, the end has been requested, and the caller sees that.
   LoopState state = LoopState::awake;
   if (!shared->state.compare_exchange_strong(state, LoopState::running) && state == LoopState::sleeping) {
@@ -55,10 +56,16 @@ Result<void> LoopCore::enter() {
 
 void LoopCore::leave() noexcept {
   stop_ = {};
-  const std::lock_guard lock(shared->ownership);
-  shared->inside = false;
-  LoopState expected = LoopState::running;
-  shared->state.compare_exchange_strong(expected, LoopState::sleeping);
+  {
+    const std::lock_guard lock(shared->ownership);
+    shared->inside = false;
+    LoopState expected = LoopState::running;
+    shared->state.compare_exchange_strong(expected, LoopState::sleeping);
+  }
+  if (handle_.in_use()) {
+    shared->waits_outside = true;
+    settle();
+  }
 }
 
 Result<void> LoopCore::run(std::stop_token stop) {
@@ -207,10 +214,11 @@ FastPathStats LoopCore::fast_path_stats() {
 Result<void> LoopCore::set_fast_path(FastPath mode) {
   require_mode(mode);
   if (!accepts_work()) return fail(Errc::terminated, "the loop is ending");
-  if (mode == FastPath::forced && watchers.size() > 0) {
+  if (mode == FastPath::forced && (watchers.size() > 0 || handle_.in_use())) {
     return std::unexpected(
         Error(Errc::fast_path_incompatible,
-              "the fast path cannot be forced while descriptors are watched; stop their watchers first")
+              "the fast path cannot be forced on a loop with a native handle, nor while descriptors are watched; "
+              "stop their watchers first")
             .with("watched", watchers.size()));
   }
   if (mode == FastPath::disabled) {

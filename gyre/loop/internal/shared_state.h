@@ -52,6 +52,9 @@ struct SharedState {
   /// The thread that may touch the loop: its `thread_tag`. Null before the first run and after the end. Written under
   /// `ownership`; relaxed reads suffice, for they only ask "is it me?", and a thread knows what it wrote itself.
   std::atomic<const char*> owner{nullptr};
+  /// The owner's: between run calls, somebody waits for the loop's native handle, so that calls which give the loop
+  /// something to do must be seen there.
+  bool waits_outside = false;
   Parker parker;
 
   alignas(kCacheLinePair) ShortLock mutex;

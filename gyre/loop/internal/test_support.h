@@ -1,7 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -10,6 +13,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <gyre/base/clock.h>
@@ -107,6 +113,91 @@ class Pipe {
   }
   int ends_[2] = {-1, -1};
 };
+
+/// Two connected stream sockets: of the machine itself, or of TCP on the loopback interface.
+class SocketPair {
+ public:
+  enum class Family { local, tcp };
+  explicit SocketPair(Family family = Family::local);
+  SocketPair(const SocketPair&) = delete;
+  SocketPair& operator=(const SocketPair&) = delete;
+  ~SocketPair() {
+    close_ours();
+    close_theirs();
+  }
+  int ours() const { return ends_[0]; }
+  int theirs() const { return ends_[1]; }
+  void close_ours() { close(ends_[0]); }
+  void close_theirs() { close(ends_[1]); }
+
+ private:
+  static void close(int& fd) {
+    if (fd >= 0) ::close(std::exchange(fd, -1));
+  }
+  int ends_[2] = {-1, -1};
+};
+
+inline SocketPair::SocketPair(Family family) {
+  if (family == Family::local) {
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends_) != 0) {
+      throw std::runtime_error("no sockets");
+    }
+    return;
+  }
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  ends_[0] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool connected = ::bind(listener, name, length) == 0 && ::listen(listener, 1) == 0 &&
+                         ::getsockname(listener, name, &length) == 0 && ::connect(ends_[0], name, length) == 0 &&
+                         (ends_[1] = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;
+  ::close(listener);
+  if (!connected) throw std::runtime_error("no connection on the loopback interface");
+}
+
+/// How many descriptors this process has open.
+inline std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+/// Leaves the process, while it lives, only so many descriptors more than are open.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(int left) {
+    if (getrlimit(RLIMIT_NOFILE, &before_) != 0) throw std::runtime_error("no limit");
+    const int lowest_free = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(lowest_free);
+    rlimit tight = before_;
+    tight.rlim_cur = static_cast<rlim_t>(lowest_free + left);
+    if (setrlimit(RLIMIT_NOFILE, &tight) != 0) throw std::runtime_error("the limit cannot be set");
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+/// For tests that hold with every poller: `INSTANTIATE_TEST_SUITE_P(Of, Suite, kEveryPoller, poller_name)`. One that
+/// this machine lacks is skipped.
+class OnEveryPoller : public ::testing::TestWithParam<PollerKind> {
+ protected:
+  void SetUp() override {
+    Loop probe({.poller = GetParam()});
+    Pipe pipe;
+    const Watcher watcher = must(probe.watch(pipe.read_end(), Readiness::read, [](Readiness) {}));
+    if (probe.poller_kind() != GetParam()) GTEST_SKIP() << "this machine has no " << to_string(GetParam());
+  }
+};
+inline const auto kEveryPoller = ::testing::Values(PollerKind::epoll, PollerKind::io_uring, PollerKind::poll);
+inline std::string poller_name(const ::testing::TestParamInfo<PollerKind>& test) {
+  return std::string(to_string(test.param));
+}
 
 /// Calls a function when it is destroyed: a capture that does something on its way out.
 class AtEnd {

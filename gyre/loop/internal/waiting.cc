@@ -17,14 +17,18 @@ Result<void> LoopCore::poll_phase(TimePoint until) {
   // First: the question takes over what other threads have just posted, which then is ready. It may also destroy
   // captures, whose destructors may have given the loop anything, a descriptor to watch included.
   const bool may_exit = options.auto_exit && !is_alive();
-  const bool has_work = has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
+  const TimePoint next_timeout = watchers.next_timeout();
+  const bool timed_out = next_timeout != TimePoint::max() && next_timeout <= now();
+  const bool has_work = timed_out || has_ready_work() || (!timers.empty() && timers.next_deadline() <= now());
   bool ready = has_work || no_wait || may_exit || uses_poller() == fast_;
   if (!has_work && is_suspended()) {
     resume_checkpoint();  // there is no boundary to wait for
     ready = true;
   }
-  if (!ready) return sleep(std::min(saturating_add(timers.next_deadline(), options.timer_slack), until));
-  if (fast_ || (!no_wait && !poll_is_due())) return {};
+  if (!ready) {
+    return sleep(std::min({saturating_add(timers.next_deadline(), options.timer_slack), next_timeout, until}));
+  }
+  if (fast_ || (!no_wait && !timed_out && !poll_is_due())) return {};
   return poll_descriptors(Duration::zero());
 }
 
@@ -34,7 +38,8 @@ bool LoopCore::poll_is_due() noexcept {
 }
 
 Result<void> LoopCore::sleep(TimePoint until) {
-  if (clock != &steady_clock && watchers.size() == 0 && offloads_.in_use() == 0) {
+  if (handle_.in_use()) static_cast<void>(handle_.set_alarm(TimePoint::max(), kForever));  // or it would end this sleep
+  if (clock != &steady_clock && watchers.size() == 0 && !handle_.in_use() && offloads_.in_use() == 0) {
     observe_wait_start(until == TimePoint::max() ? Duration::max() : until - now());
     const bool skipped = clock->skip_to(until);
     observe_wait_end(0);
