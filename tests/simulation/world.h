@@ -62,16 +62,17 @@ class SimulatedPoller final : public internal::Poller {
   SimulatedPoller(SimulatedClock& clock, Surroundings& surroundings, Choices& choices)
       : clock_(clock), surroundings_(surroundings), choices_(choices) {}
 
-  Result<void> add(int fd, Readiness interest, std::uint64_t token) override {
-    if (!watched_.try_emplace(fd, Watched{interest, token}).second) {
+  PollerKind kind() const noexcept override { return PollerKind::automatic; }
+  Result<void> add(int fd, Interest interest, std::uint64_t token) override {
+    if (!watched_.try_emplace(fd, Watched{interest.readiness, token}).second) {
       return std::unexpected(Error::from_errno(EEXIST, "watch"));
     }
     return {};
   }
-  Result<void> modify(int fd, Readiness interest, std::uint64_t token) override {
+  Result<void> modify(int fd, Interest interest, std::uint64_t token) override {
     const auto found = watched_.find(fd);
     if (found == watched_.end()) return std::unexpected(Error::from_errno(ENOENT, "modify"));
-    found->second = {interest, token};
+    found->second = {interest.readiness, token};
     return {};
   }
   Result<void> remove(int fd) override {
