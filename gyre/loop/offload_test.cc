@@ -152,15 +152,18 @@ TEST(Offload, IsDeliveredDuringAGracefulShutdown) {  // L133
 
 TEST(Offload, CloseInterruptsTheWaitOfAGracefulShutdown) {
   Loop loop;
+  std::latch begun(1);
   std::latch release(1);
   std::latch finished(1);
   must(loop.offload(
       [&](std::stop_token) {
+        begun.count_down();
         release.wait();
         finished.count_down();
       },
       [](Result<void>) { ADD_FAILURE(); }));
   Runner runner(loop);
+  begun.wait();  // a job that has not begun would be dropped by `close`
   ASSERT_TRUE(falls_asleep(loop.remote()));
   EXPECT_TRUE(fails_with(loop.remote().shutdown(1ms), Errc::timed_out));
   must(loop.remote().close());
