@@ -214,13 +214,12 @@ Result<Watcher> Loop::watch(int fd, Readiness interest, UniqueFunction<void(Read
 }
 Result<Watcher> Loop::watch(int fd, const WatchOptions& options, UniqueFunction<void(Readiness)> callback) {
   const OwnerCall call(*core_->shared);
-  require(static_cast<bool>(callback));
-  if (fd < 0) throw std::invalid_argument("gyre: a negative descriptor cannot be watched");
-  if (options.interest == Readiness::none) throw std::invalid_argument("gyre: a descriptor is watched for something");
-  internal::require_watchable(options);
+  internal::require_watch(fd, options, static_cast<bool>(callback));
   if (!core_->accepts_work()) return ending();
   internal::bind_current_context(callback);
-  return core_->watch(fd, options, std::move(callback));
+  auto registration = core_->add_watch(fd, options, std::move(callback));
+  if (!registration) return std::unexpected(registration.error());
+  return Watcher(*std::move(registration));
 }
 Result<int> Loop::native_handle() {
   const OwnerCall call(*core_->shared);

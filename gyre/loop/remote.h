@@ -13,6 +13,7 @@
 #include <gyre/loop/ids.h>
 #include <gyre/loop/metrics.h>
 #include <gyre/loop/posted_task.h>
+#include <gyre/loop/remote_watcher.h>
 #include <gyre/loop/state.h>
 #include <gyre/loop/wait_limit.h>
 
@@ -79,6 +80,10 @@ class Remote {
   Result<void> set_metrics(bool on, const WaitLimit& limit = {});
   /// What was recorded since then, also after the end of the loop; empty if metrics are off.
   std::optional<LoopMetrics> metrics() const;
+
+  /// As `Loop::watch`. When the limit is reached first, nothing is watched. Errors: those of `Loop::watch`.
+  Result<RemoteWatcher> watch(int fd, const WatchOptions& options, UniqueFunction<void(Readiness)> callback,
+                              const WaitLimit& limit = {});
 
   /// Has the timer cancelled as soon as the loop hears of it, and does not wait for that. Never blocks.
   Result<void> request_cancel(TimerId id);

@@ -16,7 +16,8 @@ Result<void> LoopCore::ensure_poller() {
   return {};
 }
 
-Result<Watcher> LoopCore::watch(int fd, const WatchOptions& how, UniqueFunction<void(Readiness)> callback) {
+Result<std::shared_ptr<Registration>> LoopCore::add_watch(int fd, const WatchOptions& how,
+                                                          UniqueFunction<void(Readiness)> callback) {
   if (options.fast_path == FastPath::forced) {
     return std::unexpected(
         Error(Errc::fast_path_incompatible,
@@ -24,9 +25,7 @@ Result<Watcher> LoopCore::watch(int fd, const WatchOptions& how, UniqueFunction<
             .with("fd", fd));
   }
   if (auto ensured = ensure_poller(); !ensured) return std::unexpected(ensured.error());
-  auto registration = watchers.add(*shared->poller, fd, how, now(), std::move(callback));
-  if (!registration) return std::unexpected(registration.error());
-  return Watcher(std::move(*registration));
+  return watchers.add(*shared->poller, fd, how, now(), std::move(callback));
 }
 
 // Waits for up to `timeout`, then runs the callbacks of what is ready. Leaves the loop in the running state.
@@ -71,6 +70,8 @@ Result<void> LoopCore::poll_descriptors(Duration timeout) {
 }
 
 void LoopCore::run_watcher(Registration& registration, Readiness readiness) {
+  if (registration.muted != nullptr && registration.muted->load()) [[unlikely]]
+    return;
   registration.armed = !registration.options.one_shot;
   {
     const WatcherTable::Running running(watchers, registration);

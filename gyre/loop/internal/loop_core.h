@@ -49,7 +49,8 @@ class LoopCore {
   using OffloadDone = UniqueFunction<void(const Error*)>;
   Result<void> offload(OffloadJob job, OffloadDone done);
   void complete_offload(std::uint32_t slot, const Error* failure);
-  Result<Watcher> watch(int fd, const WatchOptions& how, UniqueFunction<void(Readiness)> callback);
+  Result<std::shared_ptr<Registration>> add_watch(int fd, const WatchOptions& how,
+                                                  UniqueFunction<void(Readiness)> callback);
   Result<int> native_handle();
   void settle() noexcept;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -25,6 +26,8 @@ struct Registration {
   WatcherTable* table = nullptr;        // null once it is inactive
   std::shared_ptr<SharedState> shared;  // to tell whether the calling thread owns the loop
   UniqueFunction<void(Readiness)> callback;
+  /// Of one that another thread holds: set by that thread, it keeps the callback from starting. Null for all others.
+  std::unique_ptr<std::atomic<bool>> muted;
 };
 
 }  // namespace gyre::internal

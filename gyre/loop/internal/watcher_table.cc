@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
 #include <gyre/loop/internal/watcher_table.h>
@@ -38,6 +39,13 @@ void require_watchable(const WatchOptions& options) {
   if (options.timeout < Duration::zero()) {
     throw std::invalid_argument("gyre: WatchOptions::timeout must not be negative; zero means none");
   }
+}
+
+void require_watch(int fd, const WatchOptions& options, bool has_callback) {
+  if (!has_callback) reject_empty_callback();
+  if (fd < 0) throw std::invalid_argument("gyre: a negative descriptor cannot be watched");
+  if (options.interest == Readiness::none) throw std::invalid_argument("gyre: a descriptor is watched for something");
+  require_watchable(options);
 }
 
 Result<std::shared_ptr<Registration>> WatcherTable::add(Poller& poller, int fd, const WatchOptions& options,

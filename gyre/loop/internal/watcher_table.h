@@ -13,6 +13,8 @@ namespace gyre::internal {
 
 /// Throws `std::invalid_argument` for what a descriptor cannot be watched for; no interest at all is possible.
 void require_watchable(const WatchOptions& options);
+/// The same for a new watch, which must be for something.
+void require_watch(int fd, const WatchOptions& options, bool has_callback);
 
 /// The watched descriptors of one loop.
 ///
