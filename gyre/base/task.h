@@ -36,12 +36,7 @@ class UniqueFunction<R(Args...), InlineBytes> {
       if (!callable) return;
     }
     if constexpr (fits_inline<Callable>()) {
-      // A callable without captures writes nothing; with one byte written, no compiler takes a move for a mistake.
-      if constexpr (std::is_empty_v<Callable>) storage_[0] = std::byte{};
-      ::new (static_cast<void*>(storage_)) Callable(std::forward<F>(callable));
-      invoke_ = [](void* self, Args... args) -> R {
-        return std::invoke(*static_cast<Callable*>(self), std::forward<Args>(args)...);
-      };
+      place(std::forward<F>(callable));
       if constexpr (!std::is_trivially_copyable_v<Callable>) manage_ = &manage_inline<Callable>;
     } else {
       auto* heap = new Callable(std::forward<F>(callable));
@@ -68,6 +63,16 @@ class UniqueFunction<R(Args...), InlineBytes> {
   R operator()(Args... args) { return invoke_(storage_, std::forward<Args>(args)...); }
   explicit operator bool() const noexcept { return invoke_ != nullptr; }
 
+  /// Puts a callable into an empty one, where it is: a move less than making one and assigning it.
+  template <typename F>
+  void fill(const F& callable) noexcept {
+    static_assert(fits_inline<F>() && std::is_trivially_copyable_v<F> && std::is_trivially_copy_constructible_v<F>);
+    place(callable);
+  }
+
+  /// True if it is empty or holds plain bytes, so that destroying it runs no code of anybody's.
+  bool is_plain() const noexcept { return manage_ == nullptr; }
+
   /// Destroys the callable and what it captured, now.
   void reset() noexcept {
     // Emptied first: the captures' destructors may look at this object again.
@@ -84,6 +89,17 @@ class UniqueFunction<R(Args...), InlineBytes> {
 
  private:
   enum class Action { move, destroy };
+
+  template <typename F>
+  void place(F&& callable) noexcept(std::is_nothrow_constructible_v<std::decay_t<F>, F>) {
+    using Callable = std::decay_t<F>;
+    // A callable without captures writes nothing; with one byte written, no compiler takes a move for a mistake.
+    if constexpr (std::is_empty_v<Callable>) storage_[0] = std::byte{};
+    ::new (static_cast<void*>(storage_)) Callable(std::forward<F>(callable));
+    invoke_ = [](void* self, Args... args) -> R {
+      return std::invoke(*static_cast<Callable*>(self), std::forward<Args>(args)...);
+    };
+  }
 
   template <typename Callable>
   static void manage_inline(Action action, void* self, void* target) noexcept {
@@ -114,15 +130,22 @@ class UniqueFunction<R(Args...), InlineBytes> {
   using Invoke = R (*)(void*, Args...);
   using Manage = void (*)(Action, void* self, void* target) noexcept;
 
+  // The pointers first: of a small callable only the first half of the object is ever touched.
+  Invoke invoke_ = nullptr;
+  Manage manage_ = nullptr;  // null for callables that are moved by copying their bytes and need no destruction
   // Left as it is: zeroing it would cost as much as everything else that making a task does. What a move copies beyond
   // the callable is indeterminate bytes, which std::byte may hold and nobody reads.
   alignas(std::max_align_t) std::byte storage_[InlineBytes];
-  Invoke invoke_ = nullptr;
-  Manage manage_ = nullptr;  // null for callables that are moved by copying their bytes and need no destruction
 };
 
 /// What loops run: no arguments, no result, 48 bytes of captures without allocation, one cache line in all.
 using Task = UniqueFunction<void(), 48>;
 static_assert(sizeof(Task) == 64);
+
+/// A closure that a `Task` holds as plain bytes. Loops make such a task in its place in the queue.
+template <typename F>
+concept PlainClosure =
+    std::is_class_v<F> && std::is_trivially_copyable_v<F> && std::is_trivially_copy_constructible_v<F> &&
+    Task::fits_inline<F>() && std::is_invocable_r_v<void, F&>;
 
 }  // namespace gyre

@@ -65,6 +65,13 @@ class Allocation : public ::testing::Test {
     for (int i = 0; i < 10; ++i) work();
     return allocations - before;
   }
+  /// A tenth of a second in which nothing happens, after which a burst's memory is given back.
+  void fall_quiet() {
+    for (int i = 0; i < 2; ++i) {
+      clock.advance(50ms);
+      must(loop.poll_once());
+    }
+  }
   ManualClock clock;
   Loop loop{LoopOptions{.clock = &clock}};
   char capture[40] = {};  // as much as a task holds beside a pointer
@@ -214,7 +221,53 @@ TEST_F(Allocation, AFloodOfMicrotasksGivesItsMemoryBack) {  // L142
   must(loop.queue_microtask([&] { last = 1; }));
   must(loop.poll_once());
   EXPECT_EQ(last, 1);
+  fall_quiet();
   EXPECT_LE(bytes_in_use, before + 128 * 1024);
+}
+
+TEST_F(Allocation, FloodsThatFollowEachOtherAllocateOnce) {
+  Remote remote = loop.remote();
+  EXPECT_LE(in_steady_state([&] {
+              for (int i = 0; i < 20'000; ++i) {
+                must(loop.queue_microtask([this] { ++capture[0]; }));
+                must(remote.post([this] { ++capture[0]; }));
+              }
+              must(loop.poll_once());
+              for (int i = 0; i < 20'000; ++i) must(loop.post([this] { ++capture[0]; }));
+              must(loop.poll_once());
+              clock.advance(40ms);
+            }),
+            4u);  // of 400 blocks a time: the first and the last of a flood are filled in part
+}
+
+TEST_F(Allocation, ALoopThatSleepsGivesItsMemoryBackByItself) {
+  Loop other;
+  Remote remote = other.remote();
+  const std::size_t before = bytes_in_use;
+  std::atomic<int> executed = 0;
+  Runner runner(other);
+  for (int i = 0; i < 100'000; ++i) must(remote.post([&] { ++executed; }));
+  ASSERT_TRUE(eventually([&] { return executed == 100'000; }));
+  EXPECT_TRUE(eventually([&] { return bytes_in_use <= before + 512 * 1024; }));
+  must(remote.shutdown());
+}
+
+TEST_F(Allocation, AFloodOfTimersAndImmediatesGivesItsMemoryBack) {
+  for (int i = 0; i < 2000; ++i) must(loop.set_timeout(1us, [] {}));
+  clock.advance(1us);
+  must(loop.poll_once());
+  fall_quiet();
+  const std::size_t before = bytes_in_use;
+  for (int i = 0; i < 100'000; ++i) {
+    must(loop.set_timeout(1us, [] {}));
+    must(loop.set_immediate([] {}));
+  }
+  EXPECT_GT(bytes_in_use, before + 16'000'000);
+  clock.advance(1us);
+  must(loop.poll_once());
+  EXPECT_EQ(loop.timer_count(), 0u);
+  fall_quiet();
+  EXPECT_LE(bytes_in_use, before + 512 * 1024);
 }
 
 TEST_F(Allocation, AFloodOfPostsGivesItsMemoryBack) {
@@ -222,6 +275,7 @@ TEST_F(Allocation, AFloodOfPostsGivesItsMemoryBack) {
   const std::size_t before = bytes_in_use;
   for (int i = 0; i < 100'000; ++i) must(remote.post([] {}));
   must(loop.poll_once());
+  fall_quiet();
   EXPECT_LE(bytes_in_use, before + 256 * 1024);
 }
 

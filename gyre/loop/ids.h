@@ -19,11 +19,11 @@ class Id {
   friend constexpr bool operator==(const Id& a, const Id& b) noexcept { return a.value_ == b.value_; }
 
   /// Where the loop finds it. Not part of the identity.
-  constexpr std::uint32_t slot() const noexcept { return slot_; }
+  constexpr std::uint32_t slot() const noexcept { return static_cast<std::uint32_t>(slot_); }
 
  private:
   std::uint64_t value_ = 0;
-  std::uint32_t slot_ = 0;
+  std::uint64_t slot_ = 0;  // as wide as a register: half of one, just written, is slow to be read as a whole
 };
 
 using TimerId = Id<struct TimerTag>;

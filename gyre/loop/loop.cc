@@ -12,6 +12,7 @@
 namespace gyre {
 namespace {
 
+using internal::BlockQueue;
 using internal::LoopCore;
 using internal::OwnerCall;
 using internal::TimerQueue;
@@ -33,6 +34,22 @@ Result<void> push(LoopCore& core, Task&& task, CallbackKind kind) {
   (core.*kQueue).push_back(std::move(task));
   core.observe_schedule(kind, 0);
   return {};
+}
+
+// Where nobody need be told, and nothing goes with the callback.
+bool may_fill_in_place(const LoopCore& core) {
+  return core.shared->on_owner_thread() && !core.is_observed() && internal::current_context == nullptr;
+}
+
+template <auto kQueue, auto kAccepts>
+Task* reserve_in(LoopCore& core) {
+  if (!may_fill_in_place(core) || !(core.*kAccepts)()) [[unlikely]]
+    return nullptr;
+  core.take_ingress();
+  if constexpr (std::is_same_v<decltype(kQueue), BlockQueue<Task> LoopCore::*>) {
+    if (kQueue == &LoopCore::microtasks) core.take_late_microtasks();
+  }
+  return &(core.*kQueue).emplace_back();
 }
 
 Result<TimerId> arm(LoopCore& core, TimePoint deadline, Duration interval, Task&& task, bool ref) {
@@ -81,6 +98,22 @@ Result<void> Loop::close() {
   return core_->close();
 }
 
+template <>
+Task* Loop::reserve<internal::Queue::tasks>() {
+  return reserve_in<&LoopCore::external, &LoopCore::accepts_work>(*core_);
+}
+template <>
+Task* Loop::reserve<internal::Queue::priority_tasks>() {
+  return reserve_in<&LoopCore::internal, &LoopCore::accepts_work>(*core_);
+}
+template <>
+Task* Loop::reserve<internal::Queue::ticks>() {
+  return reserve_in<&LoopCore::ticks, &LoopCore::accepts_microtasks>(*core_);
+}
+template <>
+Task* Loop::reserve<internal::Queue::microtasks>() {
+  return reserve_in<&LoopCore::microtasks, &LoopCore::accepts_microtasks>(*core_);
+}
 Result<void> Loop::post(Task task) {
   return push<&LoopCore::external, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::task);
 }
@@ -155,6 +188,17 @@ void Loop::unref(ImmediateId id) {
   core_->immediates.set_ref(id, false);
 }
 
+Task* Loop::arm_timeout(Duration delay, bool ref, TimerId& id) {
+  if (!may_fill_in_place(*core_)) [[unlikely]]
+    return nullptr;
+  return arm_timeout_at(saturating_add(core_->refresh_now(), std::max(delay, Duration::zero())), ref, id);
+}
+Task* Loop::arm_timeout_at(TimePoint deadline, bool ref, TimerId& id) {
+  if (!may_fill_in_place(*core_) || !core_->accepts_work()) [[unlikely]]
+    return nullptr;
+  core_->take_ingress();
+  return core_->timers.add(deadline, TimerQueue::kOnce, ref, id);
+}
 Result<TimerId> Loop::set_timeout(Duration delay, Task task, bool ref) {
   const OwnerCall call(*core_->shared);
   const TimePoint deadline = saturating_add(core_->refresh_now(), std::max(delay, Duration::zero()));

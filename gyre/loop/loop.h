@@ -33,6 +33,7 @@ namespace gyre {
 namespace internal {
 class LoopCore;
 struct LoopAccess;
+enum class Queue { tasks, priority_tasks, ticks, microtasks };
 }  // namespace internal
 
 struct LoopOptions {
@@ -132,14 +133,44 @@ class Loop {
   // --- Work ------------------------------------------------------------------------------------------------------
   // All fail with `terminated` once the loop is ending, and throw std::logic_error for an empty callback.
 
+  // For plain closures (`PlainClosure`) there is an overload that makes the task in its place in the queue.
+
   /// Runs in the task phase: this turn's if that has not begun, else the next turn's.
   Result<void> post(Task task);
+  Result<void> post(PlainClosure auto closure) {
+    if (Task* const place = reserve<internal::Queue::tasks>()) [[likely]] {
+      place->fill(closure);
+      return {};
+    }
+    return post(Task(closure));
+  }
   /// Runs in the priority phase, before ordinary tasks.
   Result<void> post_priority(Task task);
+  Result<void> post_priority(PlainClosure auto closure) {
+    if (Task* const place = reserve<internal::Queue::priority_tasks>()) [[likely]] {
+      place->fill(closure);
+      return {};
+    }
+    return post_priority(Task(closure));
+  }
   /// Runs in the next checkpoint, before microtasks. Accepted during the final drain as well.
   Result<void> next_tick(Task task);
+  Result<void> next_tick(PlainClosure auto closure) {
+    if (Task* const place = reserve<internal::Queue::ticks>()) [[likely]] {
+      place->fill(closure);
+      return {};
+    }
+    return next_tick(Task(closure));
+  }
   /// Runs in the next checkpoint, after next-tick callbacks. Accepted during the final drain as well.
   Result<void> queue_microtask(Task task);
+  Result<void> queue_microtask(PlainClosure auto closure) {
+    if (Task* const place = reserve<internal::Queue::microtasks>()) [[likely]] {
+      place->fill(closure);
+      return {};
+    }
+    return queue_microtask(Task(closure));
+  }
   /// Runs in the next checkpoint when no tick and no microtask is left. Accepted during the final drain as well.
   Result<void> at_checkpoint_end(Task task);
   /// Runs in the close phase, after immediates.
@@ -167,8 +198,24 @@ class Loop {
   /// Runs once, `delay` after now, never earlier; a negative delay counts as zero. Equal deadlines keep their order. A
   /// timer armed during a turn does not fire in that turn. Errors: `timer_ids_exhausted`.
   Result<TimerId> set_timeout(Duration delay, Task task, bool ref = true);
+  Result<TimerId> set_timeout(Duration delay, PlainClosure auto closure, bool ref = true) {
+    Result<TimerId> id;
+    Task* const place = arm_timeout(delay, ref, *id);
+    if (place == nullptr) [[unlikely]]
+      return set_timeout(delay, Task(closure), ref);
+    place->fill(closure);
+    return id;
+  }
   /// Runs once at a moment of the loop's clock.
   Result<TimerId> set_timeout_at(TimePoint deadline, Task task, bool ref = true);
+  Result<TimerId> set_timeout_at(TimePoint deadline, PlainClosure auto closure, bool ref = true) {
+    Result<TimerId> id;
+    Task* const place = arm_timeout_at(deadline, ref, *id);
+    if (place == nullptr) [[unlikely]]
+      return set_timeout_at(deadline, Task(closure), ref);
+    place->fill(closure);
+    return id;
+  }
   /// Runs again and again; each run is due `interval` after the start of the one before. Runs that were missed are not
   /// made up for. An interval of zero runs once a turn.
   Result<TimerId> set_interval(Duration interval, Task task, bool ref = true);
@@ -257,6 +304,13 @@ class Loop {
 
  private:
   Result<ImmediateId> set_immediate_while(Task task, UniqueFunction<bool()> is_wanted);
+  /// An empty task at the end of a queue, to be filled at once. Null where there is more to do than that.
+  template <internal::Queue kQueue>
+  Task* reserve();
+  /// The empty callback of a timer, to be filled at once. Null where there is more to do than that.
+  Task* arm_timeout(Duration delay, bool ref, TimerId& id);
+  Task* arm_timeout_at(TimePoint deadline, bool ref, TimerId& id);
+
   /// `job` runs on a pool thread, then `done` on the loop's, with the error if `job` threw or null.
   Result<void> offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done);
 

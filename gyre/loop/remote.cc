@@ -14,24 +14,32 @@
 namespace gyre {
 namespace internal {
 
-bool SharedState::mark_ingress() noexcept {
+bool SharedState::mark_commands() noexcept {
   // Relaxed: only ever set under the mutex. The store is the sequentially consistent publication.
-  if (ingress_pending.load(std::memory_order_relaxed)) return false;
-  ingress_pending.store(true, std::memory_order_seq_cst);
+  if (commands_pending.load(std::memory_order_relaxed)) return false;
+  commands_pending.store(true, std::memory_order_seq_cst);
   return true;
 }
 
-Result<void> SharedState::push(BlockQueue<Task> SharedState::* queue, Task&& task, bool even_when_ending) {
+Result<void> SharedState::push(IngressKind kind, Task&& task, Ingress::Gate gate) {
   if (!task) reject_empty_callback();
-  bool first;
-  {
-    const std::lock_guard lock(mutex);
-    if (!(even_when_ending ? accepting_completions : accepting)) return ending();
-    (this->*queue).push_back(std::move(task));
-    first = mark_ingress();
+  IngressRecord& record = ingress.prepare();
+  ::new (static_cast<void*>(record.storage)) Task(std::move(task));
+  return publish(record, kind, gate);
+}
+
+Result<void> SharedState::publish(IngressRecord& record, IngressKind kind, Ingress::Gate gate) {
+  switch (ingress.publish(record, kind, gate)) {
+    case Ingress::Push::refused:
+      ingress.discard(record);
+      return ending();
+    case Ingress::Push::queued:
+      return {};
+    case Ingress::Push::first:
+      break;
   }
   // A failed wake-up is no failed push: the task is queued and runs when the owner next looks.
-  if (first) static_cast<void>(even_when_ending ? wake_now() : wake_if_sleeping());
+  static_cast<void>(gate == Ingress::Gate::completions ? wake_now() : wake_if_sleeping());
   return {};
 }
 
@@ -42,7 +50,7 @@ Result<void> SharedState::push_command(Command&& command) {
     const std::lock_guard lock(mutex);
     if (!accepting) return ending();
     commands.push_back(std::move(command));
-    first = mark_ingress();
+    first = mark_commands();
   }
   if (first) static_cast<void>(wake_if_sleeping());
   return {};
@@ -60,7 +68,7 @@ Result<TimerId> SharedState::push_timer(std::optional<TimePoint> deadline, Durat
     if (!deadline) deadline = saturating_add(clock->now(), std::max(delay, Duration::zero()));
     id = TimerId(++last_timer_id, TimerQueue::kUnknownSlot);
     commands.push_back({Command::Kind::timer, ref, id.value(), *deadline, interval, std::move(task)});
-    first = mark_ingress();
+    first = mark_commands();
   }
   if (first) static_cast<void>(wake_if_sleeping());
   return id;
@@ -91,8 +99,11 @@ void SharedState::commit_termination(bool abort) {
     const std::lock_guard lock(mutex);
     if (done) return;
     if (abort) abort_requested.store(true, std::memory_order_seq_cst);
+    // Closed before the owner can see that it is to end: it then drains all that was ever accepted.
+    const bool first = ingress.close(Ingress::Gate::tasks);
     stop_requested.store(true, std::memory_order_seq_cst);
-    if (std::exchange(accepting, false)) state.store(LoopState::terminating, std::memory_order_seq_cst);
+    accepting = false;
+    if (first) state.store(LoopState::terminating, std::memory_order_seq_cst);
     call_changed.notify_all();
   }
   static_cast<void>(wake_now());
@@ -156,7 +167,15 @@ using internal::TimerQueue;
 
 Result<void> Remote::post(Task task) {
   bind_current_context(task);
-  return shared_->push(&SharedState::external, std::move(task));
+  return shared_->push(internal::IngressKind::task, std::move(task));
+}
+void* Remote::prepare() {
+  if (internal::current_context != nullptr) [[unlikely]]
+    return nullptr;
+  return shared_->ingress.prepare().storage;
+}
+Result<void> Remote::publish() {
+  return shared_->publish(internal::Ingress::prepared(), internal::IngressKind::task);
 }
 Result<void> Remote::post(Task task, std::stop_token stop) {
   if (!task) internal::reject_empty_callback();
@@ -170,7 +189,7 @@ Result<PostedTask> Remote::post_cancellable(Task task) {
 }
 Result<void> Remote::post_priority(Task task) {
   bind_current_context(task);
-  return shared_->push(&SharedState::internal, std::move(task));
+  return shared_->push(internal::IngressKind::priority_task, std::move(task));
 }
 
 namespace {

@@ -39,6 +39,13 @@ class Remote {
   /// ending; the task is then destroyed here, and never runs. A task that was accepted runs exactly once, unless the
   /// loop is closed at once (`close`).
   Result<void> post(Task task);
+  Result<void> post(PlainClosure auto closure) {
+    void* const place = prepare();
+    if (place == nullptr) [[unlikely]]
+      return post(Task(closure));
+    ::new (place) Task(closure);
+    return publish();
+  }
   /// Like `post`, ahead of ordinary tasks of the same turn. For control work: completions, cancellation.
   Result<void> post_priority(Task task);
 
@@ -111,6 +118,11 @@ class Remote {
   LoopState state() const;
 
  private:
+  /// Where the next task is made that this thread posts; null where there is more to do than that.
+  void* prepare();
+  /// Posts it.
+  Result<void> publish();
+
   std::shared_ptr<internal::SharedState> shared_;
 };
 

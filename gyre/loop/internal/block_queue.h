@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,12 +12,12 @@ namespace gyre::internal {
 /// A first-in first-out queue in linked blocks, for one thread at a time.
 ///
 /// Invariants: elements never move while queued, so a front element may be used in place until the next `pop_front`.
-/// Emptied blocks go to a spare list: after warm-up nothing is allocated. Whole queues join in constant time
-/// (`splice_back`), which is how a producer's queue becomes the owner's.
+/// Emptied blocks go to a spare list: after warm-up nothing is allocated, and what a burst has needed is at hand for
+/// the next. `trim`, called now and then, gives back what was not needed since the last call.
 ///
 /// The queue points straight at its next element and its next free slot: a task that queues another waits for as few
 /// dependent loads as can be. A block records its own bounds only where the queue does not point at them: `begin` of
-/// all but the first block, `end` of all but the last.
+/// all but the first block, `end` of all but the last. Whole queues join in constant time (`splice_back`).
 template <typename T>
 class BlockQueue {
  public:
@@ -29,11 +30,16 @@ class BlockQueue {
   std::size_t size() const noexcept { return size_; }
 
   void push_back(T&& value) {
-    if (back_ == back_limit_) [[unlikely]]
-      append_block();
-    ::new (static_cast<void*>(back_)) T(std::move(value));
+    ::new (free_slot()) T(std::move(value));
     ++back_;
     ++size_;
+  }
+  /// A new element at the end.
+  T& emplace_back() {
+    T* const element = ::new (free_slot()) T();
+    ++back_;
+    ++size_;
+    return *element;
   }
 
   T& front() noexcept {
@@ -49,6 +55,12 @@ class BlockQueue {
     value.~T();
     // Begins again at the block's first slot, so that a short queue stays on the same cache lines.
     if (front_ == back_) front_ = back_ = tail_->first();
+  }
+  /// Calls `run` with the front element, which stays where it is meanwhile, and then destroys it.
+  template <typename Run>
+  void run_front(Run run) {
+    run(front());
+    pop_front();
   }
   /// Moves the front element out of the queue.
   T take_front() noexcept {
@@ -75,28 +87,32 @@ class BlockQueue {
   }
   /// Gives spare blocks to `other` until it has `count`.
   void top_up_spares(BlockQueue& other, std::size_t count) noexcept {
-    while (other.spare_count_ < count && spares_ != nullptr) {
-      Block* block = spares_;
-      spares_ = block->next;
-      --spare_count_;
-      other.keep_spare(block);
-    }
+    while (other.spare_count_ < count && spares_ != nullptr) other.keep_spare(take_spare());
   }
+
+  /// Gives spare blocks back that were not needed since the last call. True if it still has more than it keeps for
+  /// good.
+  bool trim() noexcept {
+    for (std::size_t unused = lowest_spare_count_; unused > 0 && spare_count_ > kSparesKept; --unused) {
+      delete take_spare();
+    }
+    lowest_spare_count_ = spare_count_;
+    return has_excess();
+  }
+  bool has_excess() const noexcept { return spare_count_ > kSparesKept; }
 
   /// Destroys all elements and gives all memory back.
   void clear() noexcept {
     while (!empty()) pop_front();
     while (head_ != nullptr) delete std::exchange(head_, head_->next);
     forget_blocks();
-    while (spares_ != nullptr) delete std::exchange(spares_, spares_->next);
-    spare_count_ = 0;
+    while (spares_ != nullptr) delete take_spare();
   }
 
   std::size_t spare_blocks() const noexcept { return spare_count_; }
 
   static constexpr std::uint32_t kSlots = 64;
-  /// Blocks kept for re-use, at most. With the one in use they hold 1024 elements, 64 KiB of tasks; the rest of a
-  /// burst's memory goes back.
+  /// Blocks kept for good. With the one in use they hold 1024 elements, 64 KiB of tasks.
   static constexpr std::size_t kSparesKept = 15;
 
  private:
@@ -109,15 +125,14 @@ class BlockQueue {
     T* first() noexcept { return reinterpret_cast<T*>(storage); }
   };
 
+  void* free_slot() {
+    if (back_ == back_limit_) [[unlikely]]
+      append_block();
+    return back_;
+  }
   void append_block() {
-    Block* block = spares_;
-    if (block != nullptr) {
-      spares_ = block->next;
-      --spare_count_;
-      block->next = nullptr;
-    } else {
-      block = new Block;  // default-initialised: the slots stay untouched
-    }
+    Block* const block = spares_ != nullptr ? take_spare() : new Block;  // default-initialised: slots stay untouched
+    block->next = nullptr;
     if (tail_ == nullptr) {
       head_ = block;
       front_ = block->first();
@@ -137,24 +152,26 @@ class BlockQueue {
   }
   /// Goes on to the second block; there is one, for the first one's elements have a limit.
   void retire_head() noexcept {
-    Block* block = head_;
+    Block* const block = head_;
     head_ = block->next;
     front_ = head_->begin;
     front_limit_ = head_ == tail_ ? nullptr : head_->end;
     keep_spare(block);
   }
-  void forget_blocks() noexcept {
-    head_ = tail_ = nullptr;
-    front_ = front_limit_ = back_ = back_limit_ = nullptr;
-  }
   void keep_spare(Block* block) noexcept {
-    if (spare_count_ == kSparesKept) {
-      delete block;
-      return;
-    }
     block->next = spares_;
     spares_ = block;
     ++spare_count_;
+  }
+  Block* take_spare() noexcept {
+    Block* const block = spares_;
+    spares_ = block->next;
+    lowest_spare_count_ = std::min(lowest_spare_count_, --spare_count_);
+    return block;
+  }
+  void forget_blocks() noexcept {
+    head_ = tail_ = nullptr;
+    front_ = front_limit_ = back_ = back_limit_ = nullptr;
   }
 
   T* front_ = nullptr;
@@ -166,6 +183,7 @@ class BlockQueue {
   Block* tail_ = nullptr;
   Block* spares_ = nullptr;
   std::size_t spare_count_ = 0;
+  std::size_t lowest_spare_count_ = 0;  // since the last trim
 };
 
 }  // namespace gyre::internal

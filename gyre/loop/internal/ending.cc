@@ -54,8 +54,9 @@ bool LoopCore::try_auto_exit() {
   checkpoint();
   if (resumes || is_alive()) return false;
   const std::lock_guard lock(shared->mutex);
-  // Somebody posted, asked for the end, or cancelled the run at the last moment.
-  if (shared->ingress_pending.load(std::memory_order_relaxed) || !shared->accepting || stop_.stop_requested()) {
+  // Somebody cancelled the run, posted, or asked for the end at the last moment.
+  if (stop_.stop_requested() || shared->commands_pending.load(std::memory_order_relaxed) ||
+      !shared->ingress.close_if_idle(Ingress::Gate::tasks)) {
     return false;
   }
   shared->accepting = false;
@@ -81,7 +82,7 @@ void LoopCore::end() {
   discard_everything();
   {
     const std::lock_guard lock(state->mutex);
-    state->accepting_completions = false;
+    state->ingress.close(Ingress::Gate::completions);
     state->poller.reset();
     state->state.store(LoopState::terminated, std::memory_order_seq_cst);
   }
@@ -104,8 +105,7 @@ void LoopCore::end() {
   std::vector<Task> when_done;
   {
     const std::lock_guard lock(state->mutex);
-    state->external.clear();  // empty; this gives their memory back
-    state->internal.clear();
+    state->ingress.release_memory();
     state->commands.clear();
     state->done = true;
     when_done.swap(state->when_done);
@@ -142,8 +142,7 @@ void LoopCore::drain() {
 void LoopCore::wait_for_completion() {
   shared->sleeps_in_poller.store(false, std::memory_order_seq_cst);
   // A thread that has set `wake_requested` before it saw where this one sleeps may be about to wake the poller.
-  if (!shared->ingress_pending.load(std::memory_order_seq_cst) &&
-      !shared->wake_requested.load(std::memory_order_seq_cst) &&
+  if (!shared->has_ingress(std::memory_order_seq_cst) && !shared->wake_requested.load(std::memory_order_seq_cst) &&
       !shared->abort_requested.load(std::memory_order_seq_cst)) {
     shared->parker.park(Duration::max());
   }
@@ -161,10 +160,8 @@ void LoopCore::discard_everything() noexcept {
   discard_immediates();
   take_ingress();
   commands_.clear();
-  for (auto* queue :
-       {&external, &internal, &close_callbacks, &ticks, &microtasks, &late_microtasks_, &checkpoint_ends}) {
-    queue->clear();
-  }
+  for (auto* queue : {&external, &internal}) queue->clear();
+  for (auto* queue : {&close_callbacks, &ticks, &microtasks, &late_microtasks_, &checkpoint_ends}) queue->clear();
   watchers.clear();
   offload_pool_.reset();
   for (std::uint32_t slot = 0; slot < offloads_.capacity(); ++slot) offloads_[slot].reset();

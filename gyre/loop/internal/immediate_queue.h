@@ -77,6 +77,9 @@ class ImmediateQueue {
   bool has_batch() const noexcept { return !batch_.empty(); }
   /// Of the batch's next one; there must be one.
   std::uint64_t next_id() noexcept { return batch_.front().id; }
+  /// Gives memory back that was not needed since the last call. True if there may be more next time.
+  bool trim() { return slab_.trim(); }
+  bool has_excess() const noexcept { return slab_.has_excess(); }
 
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }

@@ -111,14 +111,12 @@ Result<void> LoopCore::set_metrics(bool on) {
 
 void LoopCore::take_ingress_now() {
   const std::size_t tasks_before = external.size() + internal.size();
-  {
+  shared->ingress.take(external.chain(), internal.chain());
+  if (shared->commands_pending.load(std::memory_order_acquire)) [[unlikely]] {
     const std::lock_guard lock(shared->mutex);
-    external.splice_back(shared->external);
-    internal.splice_back(shared->internal);
     commands_.splice_back(shared->commands);
-    external.top_up_spares(shared->external, BlockQueue<Task>::kSparesKept / 2);
-    internal.top_up_spares(shared->internal, BlockQueue<Task>::kSparesKept / 2);
-    shared->ingress_pending.store(false, std::memory_order_relaxed);  // guarded by the mutex
+    commands_.top_up_spares(shared->commands, BlockQueue<Command>::kSparesKept / 2);
+    shared->commands_pending.store(false, std::memory_order_relaxed);  // guarded by the mutex
   }
   if (observed_) [[unlikely]] {
     const std::size_t tasks = external.size() + internal.size() - tasks_before;
@@ -278,14 +276,19 @@ Result<void> LoopCore::cancel(TimerId id) {
   if (!accepts_work()) return ending();
   take_ingress();  // it may hold the timer
   id = timers.resolve(id);
-  const auto* timer = timers.find(id);
-  if (timer == nullptr) return timer_not_found(id);
+  TimerQueue::Timer* const timer = timers.find(id);
+  if (timer == nullptr) [[unlikely]]
+    return timer_not_found(id);
   // For another thread, a timer that runs once and has begun is one that has run: each timer either runs or is
   // cancelled. Its callback cannot arm it anew after this.
   const bool too_late =
       applying_commands_ && id == running_timer_ && timer->interval == TimerQueue::kOnce && !timers.is_waiting(id);
   if (!too_late) observe_cancel(CallbackKind::timer, id.value());
-  static_cast<void>(timers.remove(id));
+  if (timer->callback.is_plain()) {
+    timers.drop(id, *timer);
+  } else {
+    static_cast<void>(timers.remove(id));
+  }
   if (too_late) return timer_not_found(id);
   return {};
 }
@@ -331,7 +334,8 @@ void LoopCore::report_excess(CallbackKind kind, BatchExcess::Limit limit, std::s
 }
 
 void LoopCore::report_pressure() {
-  const std::size_t waiting = external.size() + shared->task_count();
+  take_ingress();
+  const std::size_t waiting = external.size();
   if (waiting == 0) return;
   guard(CallbackKind::pressure, [&] { options.on_queue_pressure(waiting); });
   checkpoint();

@@ -60,7 +60,7 @@ class LoopCore {
   bool accepts_microtasks() const noexcept { return !drained_; }
   /// Moves what other threads have posted into the owner's queues.
   void take_ingress() {
-    if (shared->ingress_pending.load(std::memory_order_acquire)) take_ingress_now();
+    if (shared->has_ingress()) take_ingress_now();
   }
   bool is_alive();
   Result<void> cancel(TimerId id);
@@ -103,8 +103,8 @@ class LoopCore {
   LoopOptions options;
   SteadyClock steady_clock;
   Clock* clock;
-  BlockQueue<Task> external;
-  BlockQueue<Task> internal;
+  TaskQueue external{shared->ingress};
+  TaskQueue internal{shared->ingress};
   BlockQueue<Task> close_callbacks;
   BlockQueue<Task> ticks;
   BlockQueue<Task> microtasks;
@@ -121,6 +121,8 @@ class LoopCore {
   static constexpr std::size_t kEventsPerPoll = 256;
   /// So many callbacks in one checkpoint are worth a word.
   static constexpr std::size_t kFlood = 100'000;
+  static constexpr std::uint32_t kTurnsBetweenTrims = 64;  // of a loop that never sleeps
+  static constexpr int kShortTurns = 64;
 
   Result<void> enter();
   void leave() noexcept;
@@ -128,6 +130,7 @@ class LoopCore {
   Claim claim_end();
   void start_up();
   Result<void> turn(TimePoint until);
+  void take_short_turns();
   void take_ingress_now();
   void apply_commands();
   void apply(Command& command);
@@ -148,6 +151,7 @@ class LoopCore {
   bool run_all(BlockQueue<Task>& queue, CallbackKind kind);
   bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
   bool has_ready_work() const noexcept;
+  bool has_only_tasks() const noexcept;
   Result<void> poll_phase(TimePoint until);
   bool poll_is_due() noexcept;
   Result<void> sleep(TimePoint until);
@@ -155,8 +159,13 @@ class LoopCore {
   Result<void> poll_descriptors(Duration timeout);
   void run_watcher(Registration& registration, Readiness readiness);
   void wake_up() noexcept;
+  template <typename Action>
+  bool any_queue(Action action);
+  TimePoint next_trim() noexcept;
+  void trim_if_due(TimePoint now) noexcept;
   void run_immediates();
-  std::size_t run_queue(BlockQueue<Task>& queue, CallbackKind kind);
+  template <typename Queue>
+  std::size_t run_queue(Queue& queue, CallbackKind kind);
   /// Before a task or an immediate: a checkpoint that was put off ends here.
   void cross_boundary() noexcept { checkpoint_state_ &= ~kSuspended; }
   bool is_suspended() const noexcept { return (checkpoint_state_ & kSuspended) != 0; }
@@ -290,6 +299,10 @@ class LoopCore {
   std::uint64_t checkpoint_start_ = 0;  // stats.callbacks when it began
   TimePoint checkpoint_until_{};        // when it has to end, if its time is limited
   TimePoint last_poll_{};
+  TimePoint trim_at_{};
+  std::uint64_t callbacks_at_trim_ = 0;
+  int trims_left_ = 0;
+  std::uint32_t turns_since_trim_ = 0;
   std::uint32_t turns_since_poll_ = 0;
   bool now_is_fresh_ = false;
   bool spinning_pays_ = false;  // the last time of waiting was ended by another thread

@@ -25,7 +25,7 @@ class OffloadReport {
       core->complete_offload(slot, failure ? &*failure : nullptr);
     };
     static_assert(Task::fits_inline<decltype(task)>());
-    static_cast<void>(loop_->push(&SharedState::internal, std::move(task), true));
+    static_cast<void>(loop_->push(IngressKind::priority_task, std::move(task), Ingress::Gate::completions));
   }
 
   std::optional<Error> failure = Error(Errc::broken, "the thread of the off-loaded work ended before the work did");

@@ -85,6 +85,7 @@ Result<void> LoopCore::run(std::stop_token stop) {
       result = std::move(turned);
       break;
     }
+    take_short_turns();
   }
   if (result && !should_stop()) result = fail(Errc::cancelled, "the loop was stopped by its stop token");
   shared->commit_termination(false);
@@ -148,6 +149,7 @@ void LoopCore::start_up() {
 
 Result<void> LoopCore::turn(TimePoint until) {
   ++stats.turns;
+  if (++turns_since_trim_ == kTurnsBetweenTrims) trim_if_due(now());
   now_is_fresh_ = false;
   take_ingress();
   const std::uint64_t first_timer_of_turn = timers.next_sequence();
@@ -228,6 +230,22 @@ Result<void> LoopCore::set_fast_path(FastPath mode) {
   return {};
 }
 
+// A turn for which there is nothing but tasks is no more than its task phase.
+void LoopCore::take_short_turns() {
+  for (int i = 0; i < kShortTurns && has_only_tasks(); ++i) {
+    ++stats.turns;
+    now_is_fresh_ = false;
+    run_queue(external, CallbackKind::task);
+  }
+}
+
+bool LoopCore::has_only_tasks() const noexcept {
+  return !external.empty() && (timers.size() | immediates.size() | internal.size() | close_callbacks.size()) == 0 &&
+         fast_ && !uses_poller() && (checkpoint_state_ | unsigned{checkpoint_cut_}) == 0 && !observed_ &&
+         !options.on_queue_pressure && !shared->has_ingress() && !should_stop() &&
+         !shared->wake_requested.load(std::memory_order_relaxed);
+}
+
 void LoopCore::run_immediates() {
   Batch batch(*this, options.batch_limits, immediates.size());
   immediates.begin_batch();
@@ -244,17 +262,19 @@ void LoopCore::run_immediates() {
 }
 
 // Runs what is queued now; what is added meanwhile waits. Says how many it ran.
-std::size_t LoopCore::run_queue(BlockQueue<Task>& queue, CallbackKind kind) {
+template <typename Queue>
+std::size_t LoopCore::run_queue(Queue& queue, CallbackKind kind) {
   Batch batch(*this, options.batch_limits, queue.size());
   while (!should_abort() && batch.more()) {
     cross_boundary();
-    contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
-    queue.pop_front();
+    queue.run_front([&](Task& task) { contain(kind, task); });
     checkpoint();
   }
   batch.finish(kind, queue.size());
   return batch.done();
 }
+template std::size_t LoopCore::run_queue(TaskQueue&, CallbackKind);
+template std::size_t LoopCore::run_queue(BlockQueue<Task>&, CallbackKind);
 
 // Runs what is due and was armed before the given sequence number: neither a timer armed by a callback of this turn nor
 // an interval's next run can make the phase endless.

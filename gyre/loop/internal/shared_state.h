@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -10,8 +12,8 @@
 
 #include <gyre/base/cache_line.h>
 #include <gyre/base/task.h>
-#include <gyre/loop/internal/block_queue.h>
 #include <gyre/loop/internal/command.h>
+#include <gyre/loop/internal/ingress.h>
 #include <gyre/loop/internal/parker.h>
 #include <gyre/loop/internal/poller.h>
 #include <gyre/loop/internal/short_lock.h>
@@ -32,19 +34,22 @@ inline thread_local const SharedState* offloading_for = nullptr;
 
 /// The part of a loop that other threads touch. It outlives the loop for as long as a `Remote` is held.
 ///
-/// Wake-up protocol. A producer publishes (`ingress_pending`, or `wake_requested`), then reads how and whether the
-/// owner sleeps (`state`, `sleeps_in_poller`). The owner publishes that it goes to sleep, then reads what producers
-/// publish. All of these accesses are sequentially consistent, so at least one of the two sees the other: either the
-/// producer wakes the owner, or the owner does not go to sleep. A producer that finds `ingress_pending` or
-/// `wake_requested` set already leaves the waking to the one who set it.
+/// Wake-up protocol. A producer publishes (`ingress`, `commands_pending`, or `wake_requested`), then reads how and
+/// whether the owner sleeps
+/// (`state`, `sleeps_in_poller`). The owner publishes that it goes to sleep, then reads what producers publish. All of
+/// these accesses are sequentially consistent, so at least one of the two sees the other: either the producer wakes the
+/// owner, or the owner does not go to sleep. A producer that finds `ingress` not empty or a flag set leaves the waking
+/// to the one who made it so.
 struct SharedState {
   // Written by the owner when it falls asleep and wakes up, read by producers.
   alignas(kCacheLinePair) std::atomic<LoopState> state{LoopState::awake};
   std::atomic<bool> sleeps_in_poller{false};
 
-  // Written by producers all the time. Nothing else may share these lines: the owner would wait for them to come back.
-  alignas(kCacheLinePair) std::atomic<bool> ingress_pending{false};
-  std::atomic<bool> wake_requested{false};  // cleared by the owner; one physical wake-up per sleep suffices
+  Ingress ingress;
+
+  // One physical wake-up per sleep suffices: set by whoever makes it, cleared by the owner.
+  alignas(kCacheLinePair) std::atomic<bool> wake_requested{false};
+  std::atomic<bool> commands_pending{false};  // changes under the mutex
 
   // Hardly ever written, and read by the owner around every callback.
   alignas(kCacheLinePair) std::atomic<bool> stop_requested{false};  // drain, then end
@@ -59,10 +64,7 @@ struct SharedState {
 
   alignas(kCacheLinePair) ShortLock mutex;
   // Guarded by mutex:
-  bool accepting = true;
-  bool accepting_completions = true;
-  BlockQueue<Task> external;
-  BlockQueue<Task> internal;
+  bool accepting = true;  // as the ingress gate for tasks; changes with it, under the mutex
   BlockQueue<Command> commands;
   std::uint64_t last_timer_id = TimerQueue::kForeignIds;  // of those that other threads have armed
   const Clock* clock = nullptr;                           // valid while `accepting`
@@ -87,13 +89,14 @@ struct SharedState {
   /// that it is not the owner any more.
   bool is_inside() const noexcept { return inside.load(std::memory_order_acquire) && on_owner_thread(); }
 
-  /// Publishes a task. `even_when_ending` is for completions of work that was accepted before.
-  Result<void> push(BlockQueue<Task> SharedState::* queue, Task&& task, bool even_when_ending = false);
-  /// How many plain tasks are waiting to be taken over.
-  std::size_t task_count() {
-    const std::lock_guard lock(mutex);
-    return external.size();
+  /// True if other threads have given the loop something that it has not taken over.
+  bool has_ingress(std::memory_order order = std::memory_order_acquire) const noexcept {
+    return ingress.pending(order) || commands_pending.load(order);
   }
+  /// Publishes a task. `Gate::completions` is for what work that was accepted before has to report.
+  Result<void> push(IngressKind kind, Task&& task, Ingress::Gate gate = Ingress::Gate::tasks);
+  /// Publishes the task in a record that was prepared.
+  Result<void> publish(IngressRecord& record, IngressKind kind, Ingress::Gate gate = Ingress::Gate::tasks);
   Result<void> push_command(Command&& command);
   /// Publishes a timer whose deadline is `deadline`, or, if that is empty, `delay` from now.
   Result<TimerId> push_timer(std::optional<TimePoint> deadline, Duration delay, Duration interval, Task&& task,
@@ -112,8 +115,32 @@ struct SharedState {
   static void call_when_done(Task& callback) noexcept;
 
  private:
-  /// Under the mutex, after something was queued. True if the owner must be woken.
-  bool mark_ingress() noexcept;
+  /// Under the mutex, after a command was queued. True if the owner must be woken.
+  bool mark_commands() noexcept;
 };
+
+// What different threads write lies on different cache lines. What it costs where it does not: the workload
+// `shared_line` of the benchmark.
+constexpr bool on_rising_lines(std::initializer_list<std::size_t> offsets) {
+  std::size_t next = 0;
+  for (const std::size_t offset : offsets) {
+    if (offset < next) return false;
+    next = offset / kCacheLinePair * kCacheLinePair + kCacheLinePair;
+  }
+  return true;
+}
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // compilers that can do it for such a type may
+static_assert(on_rising_lines({
+    offsetof(SharedState, state),           // the owner's, when it falls asleep or wakes up
+    offsetof(SharedState, ingress),         // all producers'
+    offsetof(SharedState, wake_requested),  // the producer's that wakes the owner
+    offsetof(SharedState, stop_requested),  // hardly ever written, and read around every callback
+    offsetof(SharedState, parker),
+    offsetof(SharedState, mutex),
+}));
+static_assert(!on_rising_lines({offsetof(SharedState, stop_requested), offsetof(SharedState, owner)}));
+#pragma GCC diagnostic pop
+static_assert(alignof(Ingress) == kCacheLinePair && alignof(SharedState) == kCacheLinePair);
 
 }  // namespace gyre::internal

@@ -7,7 +7,7 @@
 
 namespace gyre::internal {
 
-/// A mutex for critical sections of a few instructions (a BasicLockable). Whoever finds it taken spins for about as
+/// A mutex for critical sections of a few instructions (a Lockable). Whoever finds it taken spins for about as
 /// long as such a section lasts before it sleeps: a std::mutex sleeps at once, and a system call on either side costs a
 /// hundred times the section.
 class ShortLock {
@@ -18,6 +18,10 @@ class ShortLock {
     if (!word_.compare_exchange_strong(expected, kTaken, std::memory_order_acquire, std::memory_order_relaxed)) {
       lock_contended();
     }
+  }
+  bool try_lock() noexcept {
+    std::uint32_t expected = kFree;
+    return word_.compare_exchange_strong(expected, kTaken, std::memory_order_acquire, std::memory_order_relaxed);
   }
   void unlock() noexcept {
     if (word_.exchange(kFree, std::memory_order_release) == kTakenWithSleepers) word_.notify_one();

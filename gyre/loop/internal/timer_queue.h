@@ -34,17 +34,24 @@ class TimerQueue {
     bool ref = true;
   };
 
-  /// Returns an empty id when all ids are used up.
   TimerId add(TimePoint deadline, Duration interval, Task&& callback, bool ref) {
+    TimerId id;
+    if (Task* const place = add(deadline, interval, ref, id)) *place = std::move(callback);
+    return id;
+  }
+  /// Returns an empty callback, to be filled at once; null when all ids are used up.
+  Task* add(TimePoint deadline, Duration interval, bool ref, TimerId& id) {
     if (last_id_ == kForeignIds) [[unlikely]]
-      return {};
-    return insert(++last_id_, deadline, interval, std::move(callback), ref);
+      return nullptr;
+    return &insert(++last_id_, deadline, interval, ref, id).callback;
   }
   /// Adds one under an id that another thread has given it.
   void add_foreign(std::uint64_t id, TimePoint deadline, Duration interval, Task&& callback, bool ref) {
     std::uint32_t& slot = foreign_slots_[id];  // first: it may run out of memory
     try {
-      slot = insert(id, deadline, interval, std::move(callback), ref).slot();
+      TimerId added;
+      insert(id, deadline, interval, ref, added).callback = std::move(callback);
+      slot = added.slot();
     } catch (...) {
       foreign_slots_.erase(id);
       throw;
@@ -70,6 +77,12 @@ class TimerQueue {
   Task remove(TimerId id) noexcept {
     if (wheel_.contains(id.slot())) wheel_.erase(id.slot());
     return release(id.slot());
+  }
+  /// The same for a callback that is plain bytes.
+  void drop(TimerId id, Timer& timer) noexcept {
+    if (wheel_.contains(id.slot())) wheel_.erase(id.slot());
+    timer.callback.reset();
+    retire(timer, id.slot());
   }
 
   void set_ref(Timer& timer, bool ref) noexcept {
@@ -131,33 +144,49 @@ class TimerQueue {
   }
 
   std::uint64_t ids_left() const noexcept { return kForeignIds - last_id_; }
+  /// Gives memory back that was not needed since the last call. True if there may be more next time.
+  bool trim() {
+    const bool more = slab_.trim();
+    wheel_.shrink(slab_.capacity());
+    if (deferred_.empty() && deferred_.capacity() > 2 * std::size_t{slab_.capacity()}) {
+      std::vector<Deferred> deferred;
+      deferred.reserve(slab_.capacity());
+      deferred_.swap(deferred);
+    }
+    return more;
+  }
+  bool has_excess() const noexcept { return slab_.has_excess(); }
+
   /// For the test of exhaustion.
   void set_last_id_for_test(std::uint64_t id) noexcept { last_id_ = id; }
 
  private:
-  TimerId insert(std::uint64_t id, TimePoint deadline, Duration interval, Task&& callback, bool ref) {
+  Timer& insert(std::uint64_t value, TimePoint deadline, Duration interval, bool ref, TimerId& id) {
     if (slab_.is_full()) [[unlikely]]
       make_room();
     const std::uint32_t slot = slab_.acquire();
     Timer& timer = slab_[slot];
-    timer.callback = std::move(callback);
-    timer.id = id;
+    timer.id = value;
     timer.interval = interval;
     timer.missed = 0;
     timer.ref = ref;
     ref_count_ += ref ? 1 : 0;
     wheel_.insert(slot, deadline, next_sequence_++);
-    return TimerId(id, slot);
+    id = TimerId(value, slot);
+    return timer;
   }
 
   Task release(std::uint32_t slot) noexcept {
     Timer& timer = slab_[slot];
+    retire(timer, slot);
+    return std::move(timer.callback);
+  }
+  void retire(Timer& timer, std::uint32_t slot) noexcept {
     if (timer.ref) --ref_count_;
     if (timer.id > kForeignIds) [[unlikely]]
       foreign_slots_.erase(timer.id);
     timer.id = 0;
     slab_.release(slot);
-    return std::move(timer.callback);
   }
 
   // For all the slots that the slab is about to add. What could run out of memory does so before anything has changed.
@@ -173,13 +202,15 @@ class TimerQueue {
     std::uint64_t sequence;
   };
 
+  // Not beside the numbers that count up: a compiler makes one operation of neighbours, which then waits for the last
+  // change of either.
+  std::size_t ref_count_ = 0;
   Slab<Timer> slab_;
   TimerWheel wheel_;
   std::vector<Deferred> deferred_;
   std::unordered_map<std::uint64_t, std::uint32_t> foreign_slots_;  // of timers that other threads have armed
   std::uint64_t last_id_ = 0;
   std::uint64_t next_sequence_ = 0;
-  std::size_t ref_count_ = 0;
 };
 
 }  // namespace gyre::internal

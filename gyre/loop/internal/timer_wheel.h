@@ -32,28 +32,39 @@ class TimerWheel {
   /// Makes room for entries with slots below `slots`, so that `insert` cannot fail.
   void reserve(std::size_t slots) {
     if (heap_.capacity() < slots) heap_.reserve(std::max(2 * heap_.capacity(), slots));
-    if (nodes_.size() < slots) nodes_.resize(slots);
+    if (nodes_.size() <= slots) nodes_.resize(slots + 1);
+  }
+
+  /// Gives back what was reserved for slots from `slots` on; none of them is in use.
+  void shrink(std::size_t slots) {
+    if (nodes_.size() <= slots + 1) return;
+    std::vector<Entry> heap;
+    heap.reserve(slots);
+    heap.assign(heap_.begin(), heap_.end());
+    std::vector<Node> nodes(nodes_.begin(), nodes_.begin() + static_cast<std::ptrdiff_t>(slots + 1));
+    heap_.swap(heap);
+    nodes_.swap(nodes);
   }
 
   bool empty() const noexcept { return size_ == 0; }
-  bool contains(Slot slot) const noexcept { return nodes_[slot].place != kNowhere; }
+  bool contains(Slot slot) const noexcept { return node(slot).place != kNowhere; }
 
   void insert(Slot slot, TimePoint deadline, std::uint64_t sequence) noexcept {
-    nodes_[slot].deadline = deadline;
-    nodes_[slot].sequence = sequence;
+    node(slot).deadline = deadline;
+    node(slot).sequence = sequence;
     ++size_;
     put(slot);
   }
 
   void erase(Slot slot) noexcept {
-    Node& node = nodes_[slot];
+    Node& erased = node(slot);
     --size_;
-    if (node.place >= kInHeap) {
-      erase_from_heap(node.place - kInHeap);
+    if (erased.place >= kInHeap) {
+      erase_from_heap(erased.place - kInHeap);
     } else {
-      unlink(node);
+      unlink(erased);
     }
-    node.place = kNowhere;
+    erased.place = kNowhere;
   }
 
   /// The earliest entry if it is due at `now`, else `kNone`.
@@ -62,8 +73,8 @@ class TimerWheel {
     return !heap_.empty() && heap_.front().deadline <= now ? heap_.front().slot : kNone;
   }
 
-  TimePoint deadline(Slot slot) const noexcept { return nodes_[slot].deadline; }
-  std::uint64_t sequence(Slot slot) const noexcept { return nodes_[slot].sequence; }
+  TimePoint deadline(Slot slot) const noexcept { return node(slot).deadline; }
+  std::uint64_t sequence(Slot slot) const noexcept { return node(slot).sequence; }
 
   /// Any entry; `kNone` if there is none.
   Slot any() const noexcept {
@@ -79,8 +90,8 @@ class TimerWheel {
       // then, which makes the heap take what is armed for the time between.
       TimePoint earliest = TimePoint::max();
       Slot slot = buckets_[bucket];
-      for (int i = 0; i < kSearched && slot != kNone; ++i, slot = nodes_[slot].next) {
-        earliest = std::min(earliest, nodes_[slot].deadline);
+      for (int i = 0; i < kSearched && slot != kNone; ++i, slot = node(slot).next) {
+        earliest = std::min(earliest, node(slot).deadline);
       }
       if (slot == kNone) return earliest;
       enter(bucket);
@@ -116,6 +127,15 @@ class TimerWheel {
     }
   };
 
+  static constexpr std::array<Slot, kRings * kBuckets> make_empty_buckets() noexcept {
+    std::array<Slot, kRings * kBuckets> buckets;
+    buckets.fill(kNone);
+    return buckets;
+  }
+  /// For kNone, too: the first element is there to be written to where there is no neighbour, and is never read.
+  Node& node(Slot slot) noexcept { return nodes_[slot + 1u]; }
+  const Node& node(Slot slot) const noexcept { return nodes_[slot + 1u]; }
+
   static constexpr std::int64_t tick_of(TimePoint time) noexcept {
     return time.time_since_epoch().count() >> kTickBits;
   }
@@ -123,37 +143,40 @@ class TimerWheel {
   // --- Rings ---
 
   void put(Slot slot) noexcept {
-    Node& node = nodes_[slot];
-    const std::int64_t tick = tick_of(node.deadline);
+    Node& added = node(slot);
+    const std::int64_t tick = tick_of(added.deadline);
     if (tick <= position_) {
-      push_on_heap({node.deadline, node.sequence, slot});
+      push_on_heap({added.deadline, added.sequence, slot});
       return;
     }
     const int highest_bit = std::bit_width(static_cast<std::uint64_t>(tick ^ position_)) - 1;
     const auto ring = static_cast<std::uint32_t>(highest_bit / kDigitBits);
     const auto digit = static_cast<std::uint32_t>(tick >> (ring * kDigitBits)) % kBuckets;
     const std::uint32_t bucket = ring * kBuckets + digit;
-    const Slot second = in_use_[ring] >> digit & 1 ? buckets_[bucket] : kNone;
-    if (second != kNone) nodes_[second].previous = slot;
-    node.next = second;
-    node.previous = kNone;
-    node.place = bucket;
+    const Slot second = buckets_[bucket];
+    node(second).previous = slot;
+    added.next = second;
+    added.previous = kNone;
+    added.place = bucket;
     buckets_[bucket] = slot;
     in_use_[ring] |= std::uint64_t{1} << digit;
     rings_in_use_ |= 1u << ring;
   }
-  void unlink(const Node& node) noexcept {
-    if (node.next != kNone) nodes_[node.next].previous = node.previous;
-    if (node.previous != kNone) {
-      nodes_[node.previous].next = node.next;
-    } else if (node.next != kNone) {
-      buckets_[node.place] = node.next;
-    } else {
-      mark_empty(node.place);
+  // Whether another entry follows is anybody's guess, the processor's as well: that takes no branch.
+  void unlink(const Node& unlinked) noexcept {
+    node(unlinked.next).previous = unlinked.previous;
+    if (unlinked.previous != kNone) {
+      node(unlinked.previous).next = unlinked.next;
+      return;
     }
+    const std::uint32_t ring = unlinked.place / kBuckets;
+    buckets_[unlinked.place] = unlinked.next;
+    in_use_[ring] &= ~(std::uint64_t{unlinked.next == kNone} << unlinked.place % kBuckets);
+    if (in_use_[ring] == 0) rings_in_use_ &= ~(1u << ring);
   }
   void mark_empty(std::uint32_t bucket) noexcept {
     const std::uint32_t ring = bucket / kBuckets;
+    buckets_[bucket] = kNone;
     in_use_[ring] &= ~(std::uint64_t{1} << bucket % kBuckets);
     if (in_use_[ring] == 0) rings_in_use_ &= ~(1u << ring);
   }
@@ -170,9 +193,10 @@ class TimerWheel {
   /// Makes the start of the first bucket the current tick and moves the bucket's entries to where they belong then.
   void enter(std::uint32_t bucket) noexcept {
     position_ = start_of(bucket);
+    Slot slot = buckets_[bucket];
     mark_empty(bucket);
-    for (Slot slot = buckets_[bucket]; slot != kNone;) {
-      const Slot next = nodes_[slot].next;
+    while (slot != kNone) {
+      const Slot next = node(slot).next;
       put(slot);
       slot = next;
     }
@@ -201,7 +225,7 @@ class TimerWheel {
   }
   void place(std::uint32_t position, const Entry& entry) noexcept {
     heap_[position] = entry;
-    nodes_[entry.slot].place = kInHeap + position;
+    node(entry.slot).place = kInHeap + position;
   }
   void sift_up(std::uint32_t position, const Entry entry) noexcept {
     while (position > 0) {
@@ -231,10 +255,10 @@ class TimerWheel {
 
   std::int64_t position_ = 0;
   std::size_t size_ = 0;
-  std::uint32_t rings_in_use_ = 0;                 // a bit for each ring
-  std::array<std::uint64_t, kRings> in_use_{};     // a bit for each bucket
-  std::array<Slot, kRings * kBuckets> buckets_{};  // the first entry; means nothing while the bucket is not in use
-  std::vector<Node> nodes_;                        // by slot
+  std::uint32_t rings_in_use_ = 0;                                      // a bit for each ring
+  std::array<std::uint64_t, kRings> in_use_{};                          // a bit for each bucket
+  std::array<Slot, kRings * kBuckets> buckets_ = make_empty_buckets();  // the first entry, or kNone
+  std::vector<Node> nodes_ = std::vector<Node>(1);                      // see node()
   std::vector<Entry> heap_;
 };
 

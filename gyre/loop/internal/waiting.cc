@@ -9,11 +9,12 @@ namespace gyre::internal {
 
 bool LoopCore::has_ready_work() const noexcept {
   return !external.empty() || !internal.empty() || !immediates.empty() || !close_callbacks.empty() || checkpoint_cut_ ||
-         (has_checkpoint_work() && !is_suspended()) || shared->ingress_pending.load(std::memory_order_acquire);
+         (has_checkpoint_work() && !is_suspended()) || shared->has_ingress();
 }
 
 Result<void> LoopCore::poll_phase(TimePoint until) {
   const bool no_wait = until != TimePoint::max() && until <= now();
+  if (no_wait) trim_if_due(now());
   // First: the question takes over what other threads have just posted, which then is ready. It may also destroy
   // captures, whose destructors may have given the loop anything, a descriptor to watch included.
   const bool may_exit = options.auto_exit && !is_alive();
@@ -38,6 +39,7 @@ bool LoopCore::poll_is_due() noexcept {
 }
 
 Result<void> LoopCore::sleep(TimePoint until) {
+  trim_if_due(now());
   if (handle_.in_use()) static_cast<void>(handle_.set_alarm(TimePoint::max(), kForever));  // or it would end this sleep
   if (clock != &steady_clock && watchers.size() == 0 && !handle_.in_use() && offloads_.in_use() == 0) {
     observe_wait_start(until == TimePoint::max() ? Duration::max() : until - now());
@@ -56,11 +58,11 @@ Result<void> LoopCore::sleep(TimePoint until) {
   LoopState running = LoopState::running;
   if (!shared->state.compare_exchange_strong(running, LoopState::sleeping)) return {};  // the end has been requested
   const bool disturbed =
-      shared->ingress_pending.load(std::memory_order_seq_cst) || shared->wake_requested.load(std::memory_order_seq_cst);
+      shared->has_ingress(std::memory_order_seq_cst) || shared->wake_requested.load(std::memory_order_seq_cst);
   Result<void> result;
   if (!disturbed) {
     ++stats.sleeps;
-    const Duration timeout = clock->time_until(until);
+    const Duration timeout = clock->time_until(std::min(until, next_trim()));
     if (!fast_) {
       result = poll_descriptors(timeout);
     } else {
@@ -73,7 +75,7 @@ Result<void> LoopCore::sleep(TimePoint until) {
   }
   wake_up();
   spinning_pays_ = options.spin_before_sleep > Duration::zero() &&
-                   shared->ingress_pending.load(std::memory_order_relaxed);  // only a guess at what will be
+                   shared->has_ingress(std::memory_order_relaxed);  // only a guess at what will be
   return result;
 }
 
@@ -85,7 +87,7 @@ bool LoopCore::spin_for_work(TimePoint until) noexcept {
   const TimePoint end = std::min(saturating_add(now(), limit), until);
   do {
     for (int i = 0; i < 16; ++i) {
-      if (shared->ingress_pending.load(std::memory_order_relaxed)) return true;
+      if (shared->has_ingress(std::memory_order_relaxed)) return true;
       if (shared->wake_requested.load(std::memory_order_relaxed)) return false;  // `sleep` clears it
       relax_cpu();
     }
