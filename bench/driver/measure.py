@@ -11,6 +11,8 @@ from pathlib import Path
 TIMEOUT_SECONDS = 120
 # The order of the report's columns.
 PEERS = ["gyre", "libuv", "asio", "libevent", "libev", "kj", "raw_epoll"]
+# Beside the peers: what the machine's own primitives cost.
+PROGRAMS = PEERS + ["floors"]
 
 
 @dataclass
@@ -22,9 +24,9 @@ class Program:
 
 def find_programs(directory, wanted):
     programs = {}
-    for peer in PEERS:
+    for peer in PROGRAMS:
         path = directory / f"bench_{peer}"
-        if not path.exists() or (wanted and peer not in wanted and peer != "gyre"):
+        if not path.exists() or (wanted and peer not in wanted and peer not in ("gyre", "floors")):
             continue
         lines = subprocess.run([path, "list"], capture_output=True, text=True, check=True).stdout.splitlines()
         offers = [tuple(line.split(" ", 1)) for line in lines[1:]]
@@ -58,6 +60,8 @@ def run_process(program, row, variant, quick, counting):
     if variant:
         values["variant"] = variant
     n = row.quick_n if quick or (counting and not row.counts_need_n) else row.n
+    if row.workload == "tcp_echo":
+        values["ms"] = 400 if quick or counting else 2500
     if n:
         values["n"] = n
     command = [str(program.path), row.workload] + [f"{key}={value}" for key, value in values.items()]
@@ -80,6 +84,8 @@ def measure_row(row, programs, repetitions, quick):
                for workload, variant in program.offers if workload == row.workload]
     if not entries:
         return None
+    if row.unit == "bytes":
+        repetitions = 0
     progress = Progress(len(entries) * (repetitions + 1))
     for repetition in range(repetitions):
         # Another peer begins each time, so that none is always first after a pause.
@@ -101,7 +107,7 @@ def measure_row(row, programs, repetitions, quick):
             add_counts(entry, line, failure)
         finish(entry)
     progress.clear()
-    return {"workload": row.workload, "params": {key: str(value) for key, value in row.params.items()},
+    return {"workload": row.workload, "unit": row.unit, "params": {key: str(value) for key, value in row.params.items()},
             "entries": entries}
 
 
@@ -111,6 +117,9 @@ COUNTED = ["polls", "reads", "writes", "epoll_ctls", "timerfd_settimes"]
 def add_counts(entry, line, failure):
     if failure:
         entry["counting_failure"] = failure
+        return
+    if "live_bytes_per_op" in line["extra"]:
+        entry["samples"] = [line["extra"]["live_bytes_per_op"]]
         return
     entry["allocs_per_op"] = line["allocs_per_op"]
     entry["bytes_per_op"] = line["bytes_per_op"]
@@ -123,5 +132,5 @@ def finish(entry):
         return
     entry["ns_per_op"] = {"median": statistics.median(entry["samples"]), "min": min(entry["samples"]),
                           "max": max(entry["samples"])}
-    entry["extra"] = {name: statistics.median(extra[name] for extra in extras) for name in extras[0]
+    entry["extra"] = {name: statistics.median(extra[name] for extra in extras) for name in (extras or [{}])[0]
                       if name != "rounds"}

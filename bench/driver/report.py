@@ -91,12 +91,16 @@ def summary_line(row):
     what = f"{row['workload']} {params_text(row)}".strip()
     failed = [f"{name_of(e)} FAILED: {e['failure']}" for e in row["entries"] if "failure" in e]
     gyre, best = next(iter(measured(row, "gyre")), None), best_peer(row)
+    unit = row.get("unit", "ns")
+    if gyre is None and measured(row, "floors"):
+        floors = [f"{nanoseconds(e['ns_per_op']['median'])} ns {e['variant']}" for e in measured(row, "floors")]
+        return "; ".join([f"{what:42} floor        {', '.join(floors)}"] + failed)
     if gyre is None or best is None:
         return "; ".join([f"{what:42} nothing to compare"] + failed)
     ratio = ratio_of(gyre, best)
     result = "wins " if ratio < 1 else "LOSES"
-    line = (f"{what:42} {result} {ratio:5.2f}  gyre {nanoseconds(gyre['ns_per_op']['median'])} ns, "
-            f"{name_of(best)} {nanoseconds(best['ns_per_op']['median'])} ns")
+    line = (f"{what:42} {result} {ratio:5.2f}  gyre {nanoseconds(gyre['ns_per_op']['median'])} {unit}, "
+            f"{name_of(best)} {nanoseconds(best['ns_per_op']['median'])} {unit}")
     return "; ".join([line] + failed)
 
 
@@ -186,7 +190,7 @@ def write(build, results):
         f"{results.get('seconds', '?')} s.\n",
         "Peers: " + ", ".join(f"{peer} ({version})" for peer, version in results["peers"].items()) + ".\n",
         "## Time per operation\n",
-        "Nanoseconds, median [min..max] of the repetitions; of a peer with several variants, the fastest. The last "
+        "Nanoseconds (`mem_`: live bytes per object), median [min..max] of the repetitions; of a peer with several variants, the fastest. The last "
         "column is gyre's median over that of the fastest library: **bold** where gyre wins, `loses` where it does "
         "not, `~` where the two ranges overlap, so that another run may turn it. raw_epoll is a floor, not a library, "
         "and is not compared with. Absolute times depend on the machine and its load; compare within a row.\n",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string_view>
@@ -8,9 +9,11 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "echo.h"
 #include "harness.h"
 
 /// The workloads, written once as templates over a peer, so that every peer is measured in the same way and the calls
@@ -35,8 +38,12 @@
 ///   template <class F> class Timers;             Timers(Peer&, capacity);
 ///     void arm_at(start_ns, delay_ns, F);        one-shot, due at start + delay, which update_time() was called at
 ///     void arm_and_cancel(delay_ns, F);          the variant says whether on one timer object or on a fresh one
+///     void rearm(index, delay_ns, F);            moves the deadline of the index-th timer armed to delay from now
 ///   template <class F> class Watches;            Watches(Peer&, capacity);
 ///     void watch(fd, F);                         calls F::on_readable() whenever fd is readable
+///   void serve_echo(fd);                         accepts on a listening socket and sends back what it reads, with the
+///                                                loop's own streams. Without it, or where it returns false, watches and
+///                                                plain read and write do
 ///
 /// Closures are trivially copyable and capture two pointers. Nothing is torn down: loops, timers and watches are left
 /// to the end of the process, which is _exit.
@@ -455,9 +462,9 @@ struct TimerFire {
   }
 };
 
-template <typename Peer>
+template <typename Peer, typename State>
 struct ArmAll {
-  TimerFire<Peer>* state;
+  State* state;
   Peer* peer;
   void operator()() const { state->arm(); }
 };
@@ -469,12 +476,131 @@ void timer_fire(const Args& args, Report& report) {
   auto& peer = make_forever<Peer>(args);
   auto& timers = make_forever<typename TimerFire<Peer>::Timers>(peer, static_cast<std::size_t>(n));
   auto& state = make_forever<TimerFire<Peer>>(&peer, &timers, n, n > 100'000 ? 5 * kSecond : kSecond / 2);
-  peer.submit(ArmAll<Peer>{&state, &peer});
+  peer.submit(ArmAll<Peer, TimerFire<Peer>>{&state, &peer});
   peer.run();
   const double late = static_cast<double>(state.stretch.end_time() - state.last_due);
   report.add_round(static_cast<double>(state.cpu_end - state.cpu_begin), n, state.stretch.counts(),
                    {{"arm_ns", static_cast<double>(state.arming_ns) / static_cast<double>(n)},
                     {"last_late_ms", late / static_cast<double>(kMillisecond)}});
+}
+
+// --- 8. timer_lateness ---
+
+template <typename Peer>
+struct Lateness {
+  struct Fired {
+    Lateness* state;
+    std::int64_t due;
+    void operator()() const { state->record(now_ns() - due); }
+  };
+  using Timers = typename Peer::template Timers<Fired>;
+
+  Peer* peer;
+  Timers* timers;
+  std::int64_t count;
+  std::vector<double> samples{};
+  Random* random;
+  Stretch stretch{};
+
+  void arm() {
+    peer->update_time();
+    stretch.begin();
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t delay = random->between(kMillisecond, 200 * kMillisecond);
+      const std::int64_t now = now_ns();
+      timers->arm_at(now, delay, Fired{this, now + delay});
+    }
+  }
+  void record(std::int64_t lateness) {
+    samples.push_back(static_cast<double>(lateness));
+    if (samples.size() < static_cast<std::size_t>(count)) return;
+    stretch.end();
+    peer->stop();
+  }
+};
+
+template <typename Peer>
+void timer_lateness(const Args& args, Report& report) {
+  const std::int64_t n = args.number("n", 1'000);
+  pin_to(kLoopCpu);
+  Random random;
+  std::vector<double> pooled;
+  Counts counts{};
+  for (int round = 0; round < kRounds; ++round) {
+    auto& peer = make_forever<Peer>(args);
+    auto& timers = make_forever<typename Lateness<Peer>::Timers>(peer, static_cast<std::size_t>(n));
+    auto& state = make_forever<Lateness<Peer>>(&peer, &timers, n, std::vector<double>{}, &random);
+    state.samples.reserve(static_cast<std::size_t>(n));
+    peer.submit(ArmAll<Peer, Lateness<Peer>>{&state, &peer});
+    peer.run();
+    pooled.insert(pooled.end(), state.samples.begin(), state.samples.end());
+    counts = state.stretch.counts();
+  }
+  const auto early = std::count_if(pooled.begin(), pooled.end(), [](double lateness) { return lateness < 0; });
+  const double median = quantile(pooled, 0.5);
+  report.add_round(median * static_cast<double>(n), n, counts,
+                   {{"p50", median},
+                    {"p99", quantile(pooled, 0.99)},
+                    {"min", quantile(pooled, 0)},
+                    {"max", quantile(pooled, 1)},
+                    {"early_share", static_cast<double>(early) / static_cast<double>(pooled.size())}});
+}
+
+// --- 9. timer_rearm ---
+
+template <typename Peer>
+struct Rearm {
+  using Timers = typename Peer::template Timers<IgnoreTimer>;
+  static constexpr std::int64_t kBatch = 1000;
+
+  Peer* peer;
+  Timers* timers;
+  std::int64_t standing;  // k
+  std::int64_t warm_up;
+  std::int64_t target;  // warm-up included
+  std::int64_t done = 0;
+  Random random{};
+  Stretch stretch{};
+
+  struct Batch {
+    Rearm* state;
+    Peer* peer;
+    void operator()() const { state->run_batch(*this); }
+  };
+  void arm() {
+    peer->update_time();
+    const std::int64_t start = now_ns();
+    for (std::int64_t i = 0; i < standing; ++i) {
+      timers->arm_at(start, random.between(15 * kSecond, 30 * kSecond), IgnoreTimer{});
+    }
+    peer->submit(Batch{this, peer});
+  }
+  void run_batch(const Batch& again) {
+    if (done == warm_up) stretch.begin();
+    for (std::int64_t i = 0; i < kBatch; ++i) {
+      timers->rearm(static_cast<std::size_t>(random.between(0, standing)), 30 * kSecond, IgnoreTimer{});
+    }
+    done += kBatch;
+    if (done < target) return peer->submit(again);
+    stretch.end();
+    peer->stop();
+  }
+};
+
+template <typename Peer>
+void timer_rearm(const Args& args, Report& report) {
+  using State = Rearm<Peer>;
+  const std::int64_t batches = std::max<std::int64_t>(args.number("n", 1'000'000) / State::kBatch, 1);
+  const std::int64_t n = batches * State::kBatch;
+  const std::int64_t warm_up = std::max<std::int64_t>(batches / 10, 1) * State::kBatch;
+  const std::int64_t standing = args.number("k", 100'000);
+  pin_to(kLoopCpu);
+  auto& peer = make_forever<Peer>(args);
+  auto& timers = make_forever<typename State::Timers>(peer, static_cast<std::size_t>(standing) + 1);
+  auto& state = make_forever<State>(&peer, &timers, standing, warm_up, warm_up + n);
+  peer.submit(ArmAll<Peer, State>{&state, &peer});
+  peer.run();
+  report.add_round(static_cast<double>(state.stretch.duration()), n, state.stretch.counts());
 }
 
 // --- 10. fd_ready ---
@@ -530,6 +656,188 @@ void fd_ready(const Args& args, Report& report) {
   }
 }
 
+// --- 11. tcp_echo ---
+
+/// A listening socket, or a connection to it.
+template <typename Peer>
+struct EchoEnd {
+  using Watches = typename Peer::template Watches<EchoEnd>;
+  static constexpr std::size_t kBuffer = 4096;
+
+  Watches* watches;
+  std::int32_t fd;
+  bool listens;
+
+  void on_readable() const {
+    if (listens) {
+      for (int accepted; (accepted = accept_echo(fd)) >= 0;) watches->watch(accepted, EchoEnd{watches, accepted, false});
+      return;
+    }
+    char buffer[kBuffer];
+    const ssize_t size = read(fd, buffer, sizeof(buffer));
+    if (size > 0 && write(fd, buffer, static_cast<std::size_t>(size)) != size) std::perror("bench: write");
+  }
+};
+
+template <typename Peer>
+struct Serve {
+  Peer* peer;
+  std::intptr_t fd;
+  void operator()() const {
+    if constexpr (requires { peer->serve_echo(0); }) {
+      if constexpr (std::is_void_v<decltype(peer->serve_echo(0))>) {
+        peer->serve_echo(static_cast<int>(fd));
+      } else {
+        if (!peer->serve_echo(static_cast<int>(fd))) serve_by_watches();
+      }
+    } else {
+      serve_by_watches();
+    }
+  }
+  void serve_by_watches() const {
+    using End = EchoEnd<Peer>;
+    auto& watches = make_forever<typename End::Watches>(*peer, std::size_t{1024});
+    watches.watch(static_cast<int>(fd), End{&watches, static_cast<std::int32_t>(fd), true});
+  }
+};
+
+template <typename Peer>
+void tcp_echo(const Args& args, Report& report) {
+  raise_descriptor_limit();
+  pin_to(kLoopCpu);
+  auto& peer = make_forever<Peer>(args);
+  const int listener = listen_for_echo();
+  peer.submit(Serve<Peer>{&peer, listener});
+  // The process ends in here, with the report.
+  start_echo_client(listener, static_cast<int>(args.number("c", 1)), args.number("ms", 2500), report);
+  peer.run();
+}
+
+// --- 13. mem_timer, mem_fd, mem_pending_local, mem_pending_remote ---
+
+inline void report_live_bytes(Report& report, const Counts& before, std::int64_t n) {
+  const double live = static_cast<double>(read_counts().live_bytes - before.live_bytes) / static_cast<double>(n);
+  report.add_round(0, n, Counts{}, {{"live_bytes_per_op", live}});
+}
+
+/// What runs on the loop and then stops it.
+template <typename Peer, typename Work>
+struct ThenStop {
+  Work* work;
+  Peer* peer;
+  void operator()() const {
+    (*work)();
+    peer->stop();
+  }
+};
+template <typename Peer, typename Work>
+void run_on(Peer& peer, Work work) {
+  auto& kept = make_forever<Work>(std::move(work));
+  peer.submit(ThenStop<Peer, Work>{&kept, &peer});
+  peer.run();
+}
+
+template <typename Peer>
+void mem_timer(const Args& args, Report& report) {
+  const std::int64_t n = args.number("n", 100'000);
+  auto& peer = make_forever<Peer>(args);
+  run_on(peer, [&] {
+    const Counts before = read_counts();
+    using Timers = typename Peer::template Timers<IgnoreTimer>;
+    auto& timers = make_forever<Timers>(peer, static_cast<std::size_t>(n));
+    peer.update_time();
+    const std::int64_t start = now_ns();
+    Random random;
+    for (std::int64_t i = 0; i < n; ++i) {
+      timers.arm_at(start, random.between(30 * kSecond, 90 * kSecond), IgnoreTimer{});
+    }
+    report_live_bytes(report, before, n);
+  });
+}
+
+struct NeverReadable {
+  void* unused[2];
+  void on_readable() const {}
+  void on_byte(char) const {}
+};
+
+template <typename Peer, typename Work>
+struct InTwoTurns {
+  Work* work;
+  Peer* peer;
+  struct Last {
+    Work* work;
+    Peer* peer;
+    void operator()() const {
+      (*work)();
+      peer->stop();
+    }
+  };
+  void operator()() const { peer->submit(Last{work, peer}); }
+};
+
+template <typename Peer>
+void mem_fd(const Args& args, Report& report) {
+  const std::int64_t n = args.number("n", 4'096);
+  raise_descriptor_limit();
+  auto& peer = make_forever<Peer>(args);
+  std::vector<int> fds;
+  for (std::int64_t i = 0; i < n; ++i) fds.push_back(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const Counts before = read_counts();
+  auto measure = [&] { report_live_bytes(report, before, n); };
+  auto begin = [&] {
+    using Watches = typename Peer::template Watches<NeverReadable>;
+    auto& watches = make_forever<Watches>(peer, static_cast<std::size_t>(n));
+    for (const int fd : fds) watches.watch(fd, NeverReadable{});
+    peer.submit(InTwoTurns<Peer, decltype(measure)>{&measure, &peer});
+  };
+  struct Begin {
+    decltype(begin)* work;
+    void* unused;
+    void operator()() const { (*work)(); }
+  };
+  peer.submit(Begin{&begin, nullptr});
+  peer.run();
+}
+
+struct Nothing {
+  void* unused[2];
+  void operator()() const {}
+};
+
+template <typename Peer>
+void mem_pending_local(const Args& args, Report& report) {
+  const std::int64_t n = args.number("n", 100'000);
+  auto& peer = make_forever<Peer>(args);
+  run_on(peer, [&] {
+    const Counts before = read_counts();
+    for (std::int64_t i = 0; i < n; ++i) peer.submit(Nothing{});
+    report_live_bytes(report, before, n);
+  });
+}
+
+template <typename Peer>
+void mem_pending_remote(const Args& args, Report& report) {
+  const std::int64_t n = args.number("n", 100'000);
+  auto& loop = make_forever<LoopThread<Peer>>(args);
+  auto& remote = make_forever<typename Peer::Remote>(loop.peer());
+  struct Block {
+    Gate* blocked;
+    Gate* release;
+    void operator()() const {
+      blocked->open();
+      release->wait();
+    }
+  };
+  auto& blocked = make_forever<Gate>();
+  auto& release = make_forever<Gate>();
+  remote.submit(Block{&blocked, &release});
+  blocked.wait();
+  const Counts before = read_counts();
+  for (std::int64_t i = 0; i < n; ++i) remote.submit(Nothing{});
+  report_live_bytes(report, before, n);
+}
+
 // --- The program ---
 
 /// Later workloads join here, and in the driver's list of rows.
@@ -544,16 +852,23 @@ void measure(const Args& args, Report& report) {
                                 {"ping_pong", ping_pong<Peer>},
                                 {"ping_pong_xthread", ping_pong_xthread<Peer>},
                                 {"multi_producer", multi_producer<Peer>},
-                                {"wake_idle", wake_idle<Peer>}};
+                                {"wake_idle", wake_idle<Peer>},
+                                {"mem_pending_local", mem_pending_local<Peer>},
+                                {"mem_pending_remote", mem_pending_remote<Peer>}};
   if constexpr (requires(Peer& peer) { peer.start_deferred(StepChain<Peer>{}); }) {
     entries.push_back({"deferred", deferred<Peer>});
   }
   if constexpr (requires { typename Peer::template Timers<IgnoreTimer>; }) {
     entries.push_back({"timer_schedule_cancel", timer_schedule_cancel<Peer>});
     entries.push_back({"timer_fire", timer_fire<Peer>});
+    entries.push_back({"timer_lateness", timer_lateness<Peer>});
+    entries.push_back({"timer_rearm", timer_rearm<Peer>});
+    entries.push_back({"mem_timer", mem_timer<Peer>});
   }
   if constexpr (requires { typename Peer::template Watches<BounceByte<Peer>>; }) {
     entries.push_back({"fd_ready", fd_ready<Peer>});
+    entries.push_back({"tcp_echo", tcp_echo<Peer>});
+    entries.push_back({"mem_fd", mem_fd<Peer>});
   }
   for (const Entry& entry : entries) {
     if (entry.name == args.workload()) return entry.measure(args, report);

@@ -1,3 +1,4 @@
+#include <array>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -6,9 +7,11 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/defer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 
 #include "harness/workloads.h"
 
@@ -35,7 +38,14 @@ class AsioPeer {
       {"timer_schedule_cancel", "reuse"},
       {"timer_schedule_cancel", "fresh"},
       {"timer_fire"},
+      {"timer_lateness"},
+      {"timer_rearm"},
       {"fd_ready"},
+      {"tcp_echo"},
+      {"mem_timer"},
+      {"mem_fd"},
+      {"mem_pending_local"},
+      {"mem_pending_remote"},
       {"fd_ready", "read"},
   };
 
@@ -67,6 +77,11 @@ class AsioPeer {
 
   void update_time() {}
 
+  void serve_echo(int fd) {
+    acceptor_.emplace(context_, asio::ip::tcp::v4(), fd);
+    accept();
+  }
+
   template <typename F>
   class Timers {
    public:
@@ -78,6 +93,10 @@ class AsioPeer {
       asio::steady_timer& timer = timers_[used_++];
       timer.expires_at(asio::steady_timer::time_point(std::chrono::nanoseconds(start + delay)));
       timer.async_wait(Fired{f});
+    }
+    void rearm(std::size_t index, std::int64_t delay, F f) {
+      timers_[index].expires_after(std::chrono::nanoseconds(delay));
+      timers_[index].async_wait(Fired{f});
     }
     void arm_and_cancel(std::int64_t delay, F f) {
       if (!peer_.fresh_) {
@@ -145,6 +164,31 @@ class AsioPeer {
   };
 
  private:
+  struct Echo {
+    explicit Echo(asio::ip::tcp::socket accepted) : socket(std::move(accepted)) {}
+    void receive() {
+      socket.async_read_some(asio::buffer(data), [this](const boost::system::error_code& error, std::size_t size) {
+        if (!error) send_back(size);
+      });
+    }
+    void send_back(std::size_t size) {
+      asio::async_write(socket, asio::buffer(data, size),
+                        [this](const boost::system::error_code& error, std::size_t) {
+                          if (!error) receive();
+                        });
+    }
+    asio::ip::tcp::socket socket;
+    std::array<char, 4096> data;
+  };
+  void accept() {
+    acceptor_->async_accept([this](const boost::system::error_code& error, asio::ip::tcp::socket socket) {
+      if (error) return;
+      socket.set_option(asio::ip::tcp::no_delay(true));
+      make_forever<Echo>(std::move(socket)).receive();
+      accept();
+    });
+  }
+
   template <typename Step>
   struct Deferred {
     AsioPeer* peer;
@@ -156,6 +200,7 @@ class AsioPeer {
 
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+  std::optional<asio::ip::tcp::acceptor> acceptor_;
   const bool fresh_;
   const bool read_;
 };

@@ -32,7 +32,14 @@ class GyrePeer {
       {"timer_schedule_cancel"},
       {"timer_schedule_cancel", "deadline"},
       {"timer_fire"},
+      {"timer_lateness"},
+      {"timer_rearm"},
       {"fd_ready"},
+      {"tcp_echo"},
+      {"mem_timer"},
+      {"mem_fd"},
+      {"mem_pending_local"},
+      {"mem_pending_remote"},
   };
 
   explicit GyrePeer(const Args& args)
@@ -72,9 +79,12 @@ class GyrePeer {
   template <typename F>
   class Timers {
    public:
-    Timers(GyrePeer& peer, std::size_t) : peer_(peer) {}
+    Timers(GyrePeer& peer, std::size_t capacity) : peer_(peer) { ids_.reserve(capacity); }
     void arm_at(std::int64_t start, std::int64_t delay, F f) {
-      static_cast<void>(peer_.loop_.set_timeout_at(gyre::TimePoint(gyre::Duration(start + delay)), f));
+      ids_.push_back(*peer_.loop_.set_timeout_at(gyre::TimePoint(gyre::Duration(start + delay)), f));
+    }
+    void rearm(std::size_t index, std::int64_t delay, F) {
+      static_cast<void>(peer_.loop_.reschedule(ids_[index], gyre::Duration(delay)));
     }
     void arm_and_cancel(std::int64_t delay, F f) {
       gyre::Loop& loop = peer_.loop_;
@@ -85,6 +95,7 @@ class GyrePeer {
 
    private:
     GyrePeer& peer_;
+    std::vector<gyre::TimerId> ids_;
   };
 
   template <typename F>

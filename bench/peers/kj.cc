@@ -27,7 +27,8 @@ class KjPeer {
   static constexpr Offer kOffers[] = {
       {"post_burst"},     {"ping_pong"}, {"ping_pong_xthread"}, {"ping_pong_xthread", "sync"},
       {"multi_producer"}, {"wake_idle"}, {"deferred"},          {"timer_schedule_cancel", "fresh"},
-      {"timer_fire"},     {"fd_ready"},
+      {"timer_fire"},     {"timer_lateness"}, {"timer_rearm"}, {"fd_ready"}, {"tcp_echo"},
+      {"mem_timer"},      {"mem_fd"}, {"mem_pending_local"}, {"mem_pending_remote"},
   };
 
   explicit KjPeer(const Args&) : io_(io_of_this_thread()), executor_(kj::getCurrentThreadExecutor()) {
@@ -73,11 +74,18 @@ class KjPeer {
 
   void update_time() {}
 
+  void serve_echo(int fd) {
+    auto& listener = make_forever<kj::UnixEventPort::FdObserver>(io_.unixEventPort, fd,
+                                                                  kj::UnixEventPort::FdObserver::OBSERVE_READ);
+    accept(listener, fd).detach([](kj::Exception&&) {});
+  }
+
   template <typename F>
   class Timers {
    public:
     Timers(KjPeer& peer, std::size_t capacity) : timer_(peer.io_.provider->getTimer()) { armed_.reserve(capacity); }
     void arm_at(std::int64_t, std::int64_t delay, F f) { armed_.push_back(arm(delay, f)); }
+    void rearm(std::size_t index, std::int64_t delay, F f) { armed_[index] = arm(delay, f); }
     void arm_and_cancel(std::int64_t delay, F f) {
       const auto cancelled = arm(delay, f);  // by its destructor
     }
@@ -118,6 +126,25 @@ class KjPeer {
   };
 
  private:
+  struct Echo {
+    kj::Own<kj::AsyncIoStream> stream;
+    char buffer[4096];
+    kj::Promise<void> serve() {
+      return stream->tryRead(buffer, 1, sizeof(buffer)).then([this](std::size_t size) -> kj::Promise<void> {
+        if (size == 0) return kj::READY_NOW;
+        return stream->write(buffer, size).then([this]() { return serve(); });
+      });
+    }
+  };
+  kj::Promise<void> accept(kj::UnixEventPort::FdObserver& listener, int fd) {
+    for (int accepted; (accepted = accept_echo(fd)) >= 0;) {
+      auto& echo = make_forever<Echo>();
+      echo.stream = io_.lowLevelProvider->wrapSocketFd(accepted, kj::LowLevelAsyncIoProvider::ALREADY_NONBLOCK);
+      echo.serve().detach([](kj::Exception&&) {});
+    }
+    return listener.whenBecomesReadable().then([this, &listener, fd]() { return accept(listener, fd); });
+  }
+
   // A continuation that returns a continuation: the depth-first queue, a promise resolution each.
   template <typename Step>
   static kj::Promise<void> next(Step step) {

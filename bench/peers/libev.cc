@@ -24,7 +24,14 @@ class LibevPeer {
       {"timer_schedule_cancel", "reuse"},
       {"timer_schedule_cancel", "fresh"},
       {"timer_fire"},
+      {"timer_lateness"},
+      {"timer_rearm"},
       {"fd_ready"},
+      {"tcp_echo"},
+      {"mem_timer"},
+      {"mem_fd"},
+      {"mem_pending_local"},
+      {"mem_pending_remote"},
   };
 
   explicit LibevPeer(const Args& args) : fresh_(args.variant() == "fresh") {
@@ -78,6 +85,10 @@ class LibevPeer {
       reused_ = &slots_[capacity - 1];
     }
     void arm_at(std::int64_t, std::int64_t delay, F f) { start(slots_[used_++], delay, f); }
+    void rearm(std::size_t index, std::int64_t delay, F) {
+      slots_[index].timer.repeat = static_cast<double>(delay) / static_cast<double>(kSecond);
+      ev_timer_again(peer_.loop_, &slots_[index].timer);
+    }
     void arm_and_cancel(std::int64_t delay, F f) {
       if (!peer_.fresh_) {
         start(*reused_, delay, f);

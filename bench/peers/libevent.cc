@@ -1,5 +1,7 @@
 #include <memory>
 
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/thread.h>
@@ -16,7 +18,8 @@ timeval to_timeval(std::int64_t delay) {
 }
 
 // Submits through event_base_once, each closure boxed; variant `handq` through the hand queue and one user event.
-// Variant `fresh`: an event allocated for each op.
+// Variants: `fresh`, an event allocated for each op; `common`, a common timeout; `event` and `bufferevent`, plain read
+// and write or its buffered streams.
 class LibeventPeer {
  public:
   static constexpr std::string_view kName = "libevent";
@@ -36,10 +39,23 @@ class LibeventPeer {
       {"timer_schedule_cancel", "reuse"},
       {"timer_schedule_cancel", "fresh"},
       {"timer_fire"},
+      {"timer_lateness"},
+      {"timer_rearm"},
+      {"timer_rearm", "common"},
       {"fd_ready"},
+      {"tcp_echo", "event"},
+      {"tcp_echo", "bufferevent"},
+      {"mem_timer"},
+      {"mem_fd"},
+      {"mem_pending_local"},
+      {"mem_pending_remote"},
   };
 
-  explicit LibeventPeer(const Args& args) : fresh_(args.variant() == "fresh"), hand_queue_(args.variant() == "handq") {
+  explicit LibeventPeer(const Args& args)
+      : fresh_(args.variant() == "fresh"),
+        hand_queue_(args.variant() == "handq"),
+        common_timeout_(args.variant() == "common"),
+        bufferevents_(args.variant() == "bufferevent") {
     evthread_use_pthreads();
     base_ = event_base_new();
     evthread_make_base_notifiable(base_);
@@ -91,6 +107,24 @@ class LibeventPeer {
     event_active(active.self, EV_READ, 0);
   }
 
+  bool serve_echo(int fd) {
+    if (!bufferevents_) return false;  // watches and plain read and write
+    const auto accept = [](evutil_socket_t listener, short, void* self) {
+      for (int accepted; (accepted = accept_echo(listener)) >= 0;) {
+        bufferevent* const connection = bufferevent_socket_new(static_cast<LibeventPeer*>(self)->base_, accepted, 0);
+        bufferevent_setcb(
+            connection,
+            [](bufferevent* stream, void*) {
+              bufferevent_write_buffer(stream, bufferevent_get_input(stream));
+            },
+            nullptr, nullptr, nullptr);
+        bufferevent_enable(connection, EV_READ | EV_WRITE);
+      }
+    };
+    event_add(event_new(base_, fd, EV_READ | EV_PERSIST, accept, this), nullptr);
+    return true;
+  }
+
   void update_time() { event_base_update_cache_time(base_); }
 
   template <typename F>
@@ -104,6 +138,14 @@ class LibeventPeer {
       Slot& slot = slots_[used_++];
       slot.f = f;
       add(&slot.timer, delay);
+    }
+    void rearm(std::size_t index, std::int64_t delay, F) {
+      if (!peer_.common_timeout_) return add(&slots_[index].timer, delay);
+      if (common_ == nullptr) {
+        const timeval after = to_timeval(delay);
+        common_ = event_base_init_common_timeout(peer_.base_, &after);
+      }
+      event_add(&slots_[index].timer, common_);
     }
     void arm_and_cancel(std::int64_t delay, F f) {
       reused_->f = f;
@@ -130,6 +172,7 @@ class LibeventPeer {
     LibeventPeer& peer_;
     std::unique_ptr<Slot[]> slots_;
     Slot* reused_;
+    const timeval* common_ = nullptr;
     std::size_t used_ = 0;
   };
 
@@ -161,6 +204,8 @@ class LibeventPeer {
   HandQueue queue_;
   const bool fresh_;
   const bool hand_queue_;
+  const bool common_timeout_;
+  const bool bufferevents_;
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace {
 using namespace bench;
 
 // libuv has no queue of closures: the hand queue and a uv_async_t, as its users do it. Variants: `idle`, a uv_idle_t
-// callback instead of a submission; `fresh`, a uv_timer_t allocated, and closed, for each op.
+// callback instead of a submission; `fresh`, a uv_timer_t allocated, and closed, for each op; `write` and `trywrite`,
+// uv_write alone or uv_try_write first.
 class LibuvPeer {
  public:
   static constexpr std::string_view kName = "libuv";
@@ -25,10 +26,18 @@ class LibuvPeer {
       {"timer_schedule_cancel", "reuse"},
       {"timer_schedule_cancel", "fresh"},
       {"timer_fire"},
+      {"timer_lateness"},
+      {"timer_rearm"},
       {"fd_ready"},
+      {"tcp_echo", "write"},
+      {"tcp_echo", "trywrite"},
+      {"mem_timer"},
+      {"mem_fd"},
+      {"mem_pending_local"},
+      {"mem_pending_remote"},
   };
 
-  explicit LibuvPeer(const Args& args) : fresh_(args.variant() == "fresh") {
+  explicit LibuvPeer(const Args& args) : fresh_(args.variant() == "fresh"), try_write_(args.variant() == "trywrite") {
     uv_loop_init(&loop_);
     async_.data = this;
     uv_async_init(&loop_, &async_, [](uv_async_t* async) { static_cast<LibuvPeer*>(async->data)->queue_.drain(); });
@@ -69,6 +78,31 @@ class LibuvPeer {
 
   void update_time() { uv_update_time(&loop_); }
 
+  void serve_echo(int fd) {
+    auto& listener = make_forever<uv_tcp_t>();
+    uv_tcp_init(&loop_, &listener);
+    uv_tcp_open(&listener, fd);
+    listener.data = this;
+    uv_listen(reinterpret_cast<uv_stream_t*>(&listener), 1024, [](uv_stream_t* server, int) {
+      auto* const peer = static_cast<LibuvPeer*>(server->data);
+      auto& connection = make_forever<Echo>();
+      connection.with_try = peer->try_write_;
+      uv_tcp_init(&peer->loop_, &connection.tcp);
+      connection.tcp.data = &connection;
+      uv_accept(server, connection.stream());
+      uv_tcp_nodelay(&connection.tcp, 1);
+      uv_read_start(
+          connection.stream(),
+          [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
+            auto* const echo = static_cast<Echo*>(handle->data);
+            *buffer = uv_buf_init(echo->buffer, sizeof(echo->buffer));
+          },
+          [](uv_stream_t* stream, ssize_t size, const uv_buf_t*) {
+            if (size > 0) static_cast<Echo*>(stream->data)->send_back(static_cast<unsigned>(size));
+          });
+    });
+  }
+
   template <typename F>
   class Timers {
    public:
@@ -77,6 +111,7 @@ class LibuvPeer {
       reused_ = &slots_[capacity - 1];
     }
     void arm_at(std::int64_t, std::int64_t delay, F f) { start(slots_[used_++], delay, f); }
+    void rearm(std::size_t index, std::int64_t delay, F f) { start(slots_[index], delay, f); }
     void arm_and_cancel(std::int64_t delay, F f) {
       if (!peer_.fresh_) {
         start(*reused_, delay, f);
@@ -135,10 +170,24 @@ class LibuvPeer {
   };
 
  private:
+  struct Echo {
+    uv_tcp_t tcp;
+    uv_write_t request;
+    char buffer[4096];
+    bool with_try;
+    uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp); }
+    void send_back(unsigned size) {
+      const uv_buf_t out = uv_buf_init(buffer, size);
+      if (with_try && uv_try_write(stream(), &out, 1) == static_cast<int>(size)) return;
+      uv_write(&request, stream(), &out, 1, [](uv_write_t*, int) {});
+    }
+  };
+
   uv_loop_t loop_;
   uv_async_t async_;
   HandQueue queue_;
   const bool fresh_;
+  const bool try_write_;
 };
 
 }  // namespace
