@@ -42,8 +42,8 @@
 ///   template <class F> class Watches;            Watches(Peer&, capacity);
 ///     void watch(fd, F);                         calls F::on_readable() whenever fd is readable
 ///   void serve_echo(fd);                         accepts on a listening socket and sends back what it reads, with the
-///                                                loop's own streams. Without it, or where it returns false, watches and
-///                                                plain read and write do
+///                                                loop's own streams. Without it, or where it returns false, watches
+///                                                and plain read and write do
 ///
 /// Closures are trivially copyable and capture two pointers. Nothing is torn down: loops, timers and watches are left
 /// to the end of the process, which is _exit.
@@ -670,7 +670,8 @@ struct EchoEnd {
 
   void on_readable() const {
     if (listens) {
-      for (int accepted; (accepted = accept_echo(fd)) >= 0;) watches->watch(accepted, EchoEnd{watches, accepted, false});
+      for (int accepted; (accepted = accept_echo(fd)) >= 0;)
+        watches->watch(accepted, EchoEnd{watches, accepted, false});
       return;
     }
     char buffer[kBuffer];

@@ -172,10 +172,9 @@ class AsioPeer {
       });
     }
     void send_back(std::size_t size) {
-      asio::async_write(socket, asio::buffer(data, size),
-                        [this](const boost::system::error_code& error, std::size_t) {
-                          if (!error) receive();
-                        });
+      asio::async_write(socket, asio::buffer(data, size), [this](const boost::system::error_code& error, std::size_t) {
+        if (!error) receive();
+      });
     }
     asio::ip::tcp::socket socket;
     std::array<char, 4096> data;

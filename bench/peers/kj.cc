@@ -25,10 +25,23 @@ class KjPeer {
   static constexpr std::string_view kName = "kj";
   static std::string version() { return BENCH_KJ_VERSION; }
   static constexpr Offer kOffers[] = {
-      {"post_burst"},     {"ping_pong"}, {"ping_pong_xthread"}, {"ping_pong_xthread", "sync"},
-      {"multi_producer"}, {"wake_idle"}, {"deferred"},          {"timer_schedule_cancel", "fresh"},
-      {"timer_fire"},     {"timer_lateness"}, {"timer_rearm"}, {"fd_ready"}, {"tcp_echo"},
-      {"mem_timer"},      {"mem_fd"}, {"mem_pending_local"}, {"mem_pending_remote"},
+      {"post_burst"},
+      {"ping_pong"},
+      {"ping_pong_xthread"},
+      {"ping_pong_xthread", "sync"},
+      {"multi_producer"},
+      {"wake_idle"},
+      {"deferred"},
+      {"timer_schedule_cancel", "fresh"},
+      {"timer_fire"},
+      {"timer_lateness"},
+      {"timer_rearm"},
+      {"fd_ready"},
+      {"tcp_echo"},
+      {"mem_timer"},
+      {"mem_fd"},
+      {"mem_pending_local"},
+      {"mem_pending_remote"},
   };
 
   explicit KjPeer(const Args&) : io_(io_of_this_thread()), executor_(kj::getCurrentThreadExecutor()) {
@@ -75,8 +88,8 @@ class KjPeer {
   void update_time() {}
 
   void serve_echo(int fd) {
-    auto& listener = make_forever<kj::UnixEventPort::FdObserver>(io_.unixEventPort, fd,
-                                                                  kj::UnixEventPort::FdObserver::OBSERVE_READ);
+    auto& listener =
+        make_forever<kj::UnixEventPort::FdObserver>(io_.unixEventPort, fd, kj::UnixEventPort::FdObserver::OBSERVE_READ);
     accept(listener, fd).detach([](kj::Exception&&) {});
   }
 

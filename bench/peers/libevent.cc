@@ -114,9 +114,7 @@ class LibeventPeer {
         bufferevent* const connection = bufferevent_socket_new(static_cast<LibeventPeer*>(self)->base_, accepted, 0);
         bufferevent_setcb(
             connection,
-            [](bufferevent* stream, void*) {
-              bufferevent_write_buffer(stream, bufferevent_get_input(stream));
-            },
+            [](bufferevent* stream, void*) { bufferevent_write_buffer(stream, bufferevent_get_input(stream)); },
             nullptr, nullptr, nullptr);
         bufferevent_enable(connection, EV_READ | EV_WRITE);
       }

@@ -21,7 +21,7 @@ class RawEpollPeer {
     return std::string("Linux ") + system.release;
   }
   static constexpr Offer kOffers[] = {
-      {"post_burst"}, {"ping_pong"}, {"ping_pong_xthread"}, {"multi_producer"}, {"wake_idle"}, {"fd_ready"},
+      {"post_burst"}, {"ping_pong"}, {"ping_pong_xthread"}, {"multi_producer"},     {"wake_idle"}, {"fd_ready"},
       {"tcp_echo"},   {"mem_fd"},    {"mem_pending_local"}, {"mem_pending_remote"},
   };
 

@@ -35,9 +35,15 @@ TEST(BlockQueue,
     const auto which = random() % 2;
     switch (random() % 16) {
       case 0:
-        if (random() % 8 == 0) queues[which].trim();
+        queues[which].splice_back(queues[1 - which]);
+        expected[which].insert(expected[which].end(), expected[1 - which].begin(), expected[1 - which].end());
+        expected[1 - which].clear();
         break;
       case 1:
+        queues[which].top_up_spares(queues[1 - which], random() % 4);
+        if (random() % 8 == 0) queues[which].trim();
+        break;
+      case 3:
         *(queues[which].emplace_back() = std::make_unique<int>()) = next;
         expected[which].push_back(next++);
         break;
@@ -65,6 +71,9 @@ TEST(BlockQueue, ElementsStayWhereTheyAreWhileQueued) {
   queue.push_back(1);
   int& front = queue.front();
   for (int i = 0; i < 1000; ++i) queue.push_back(int{i});
+  BlockQueue<int> more;
+  more.push_back(2);
+  queue.splice_back(more);
   EXPECT_EQ(&front, &queue.front());
   EXPECT_EQ(front, 1);
 }
@@ -129,6 +138,34 @@ TEST(BlockQueue, ClearGivesAllMemoryBack) {
   EXPECT_EQ(queue.spare_blocks(), 0u);
   push(queue, 1);
   EXPECT_EQ(*queue.front(), 1);
+}
+
+TEST(BlockQueue, SparesAreGivenOnlyUpToWhatTheOtherNeeds) {
+  Queue giver;
+  Queue taker;
+  for (int i = 0; i < 600; ++i) push(giver, i);
+  while (!giver.empty()) giver.pop_front();
+  const std::size_t spares = giver.spare_blocks();
+  giver.top_up_spares(taker, 4);
+  giver.top_up_spares(taker, 4);
+  EXPECT_EQ(taker.spare_blocks(), 4u);
+  EXPECT_EQ(giver.spare_blocks(), spares - 4);
+}
+
+TEST(BlockQueue, SplicingIntoAQueueThatWasUsedUp) {
+  for (const int popped : {0, 1, 63, 64, 65, 128}) {
+    Queue queue;
+    Queue other;
+    for (int i = 0; i < popped; ++i) push(queue, -1);
+    while (!queue.empty()) queue.pop_front();
+    for (int i = 0; i < 130; ++i) push(other, i - 65);
+    for (int i = 0; i < 65; ++i) other.pop_front();  // its first block is used up as well
+    queue.splice_back(other);
+    EXPECT_TRUE(other.empty());
+    push(other, 7);
+    EXPECT_EQ(*other.front(), 7);
+    for (int i = 0; i < 65; ++i) EXPECT_EQ(*queue.take_front(), i);
+  }
 }
 
 }  // namespace

@@ -187,7 +187,7 @@ class Ingress {
   Push publish(IngressRecord& record, IngressKind kind, Gate gate) noexcept {
     ProducerCache& cache = producer_cache;
     record.kind = kind;
-    const bool may_continue = cache.last + 1 == &record && cache.kind == kind;
+    const bool may_continue = record.index > 0 && cache.last == &record - 1 && cache.kind == kind;
     // A thread that posts a lot mostly finds its own last record there. To guess that and be right saves asking for the
     // cache line twice, to read it and to write it.
     std::uintptr_t head = may_continue ? reinterpret_cast<std::uintptr_t>(cache.last) : head_.load();
