@@ -108,7 +108,7 @@ void LoopCore::settle() noexcept {
   // The alarm first: one that has gone off would be found by the flush.
   const bool settled = (due || handle_.set_alarm(alarm, from_now)) && shared->poller->flush();
   // The flags last: a producer that has not seen the loop at rest has set them before.
-  const bool posted = shared->ingress_pending.load(std::memory_order_seq_cst);
+  const bool posted = shared->has_ingress(std::memory_order_seq_cst);
   if (due || !settled || posted || has_ready_work() || !ticks.empty() || !microtasks.empty() ||
       !checkpoint_ends.empty() || should_stop()) {
     static_cast<void>(shared->wake_now());
