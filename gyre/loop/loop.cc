@@ -38,7 +38,8 @@ Result<void> push(LoopCore& core, Task&& task, CallbackKind kind) {
 
 // Where nobody need be told, and nothing goes with the callback.
 bool may_fill_in_place(const LoopCore& core) {
-  return core.shared->on_owner_thread() && !core.is_observed() && internal::current_context == nullptr;
+  return core.shared->on_owner_thread() && !core.shared->waits_outside && !core.is_observed() &&
+         internal::current_context == nullptr;
 }
 
 template <auto kQueue, auto kAccepts>
