@@ -24,6 +24,15 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
 inline constexpr std::uint64_t kOdd1 = 0xD1B54A32D192ED03;
 inline constexpr std::uint64_t kOdd2 = 0x8CB92BA72F3D8DD7;
 
+/// Different numbers have different hashes, so that comparing hashes compares numbers.
+constexpr std::uint64_t of_word(std::uint64_t value, std::uint64_t seed) noexcept {
+  // Each step can be undone: exclusive or, multiplication by an odd number, and a shift folded in.
+  value = (value ^ seed) * kOdd1;
+  value = ((value ^ (value >> 32)) + (seed << 32 | seed >> 32)) * kOdd2;
+  value = (value ^ (value >> 29)) * kOdd1;
+  return value ^ (value >> 32);
+}
+
 constexpr std::uint64_t of_number(std::uint64_t value, std::uint64_t seed) noexcept {
   return mix(mix(value ^ seed, kOdd1) ^ (seed >> 32), kOdd2 ^ seed);
 }
@@ -43,15 +52,17 @@ inline std::uint64_t of_bytes(const char* data, std::size_t size, std::uint64_t 
 
 }  // namespace hashing
 
-/// How a limiter hashes, compares and stores keys of type `Key`. Works for whatever has `std::hash` and `==`; specialise
-/// it for others, or to look up without making a key (`View`).
+/// How a limiter hashes, compares and stores keys of type `Key`. Works for whatever has `std::hash` and `==`;
+/// specialise it for others, or to look up without making a key (`View`).
 template <typename Key>
 struct KeyTraits {
   /// What callers hand in; cheap to make.
   using View = const Key&;
+  /// Whether different keys always have different hashes. Then keys need not be compared. Optional.
+  static constexpr bool kHashIdentifies = std::is_integral_v<Key> || std::is_enum_v<Key>;
   static std::uint64_t hash(const Key& key, std::uint64_t seed) {
-    if constexpr (std::is_integral_v<Key> || std::is_enum_v<Key>) {
-      return hashing::of_number(static_cast<std::uint64_t>(key), seed);
+    if constexpr (kHashIdentifies) {
+      return hashing::of_word(static_cast<std::uint64_t>(key), seed);
     } else {
       return hashing::of_number(std::hash<Key>()(key), seed);
     }

@@ -47,15 +47,15 @@ class LimiterBase {
   void clear_all();
   /// How many categories are held.
   std::size_t size() const;
-  /// Removes categories whose last event is older than all windows; looks at `budget` places of the table at most, going
-  /// on where it stopped. Returns how many it removed.
+  /// Removes categories whose last event is older than all windows; looks at `budget` places of the table at most,
+  /// going on where it stopped. Returns how many it removed.
   std::size_t sweep(std::size_t budget = std::numeric_limits<std::size_t>::max());
   Statistics statistics() const;
 
   Rates rates() const;
-  /// Judges by `rates` from now on, all categories in one step: what they remember is kept, as far as the old rates made
-  /// them remember it. Callers of other functions wait meanwhile (about 50 ns a category). Errors: `invalid_argument` if
-  /// the memory mode cannot hold them, `out_of_memory`; nothing has changed then.
+  /// Judges by `rates` from now on, all categories in one step: what they remember is kept, as far as the old rates
+  /// made them remember it. Callers of other functions wait meanwhile (about 50 ns a category). Errors:
+  /// `invalid_argument` if the memory mode cannot hold them, `out_of_memory`; nothing has changed then.
   Result<void> set_rates(Rates rates);
 
  protected:
@@ -63,7 +63,7 @@ class LimiterBase {
   struct KeyType {
     std::size_t size;
     std::size_t alignment;
-    bool is_word;  // compares as its eight bytes
+    bool hash_identifies;
     bool (*equal)(const void* stored, const void* view);
     void (*construct)(void* where, const void* view);
     void (*destroy)(void* stored) noexcept;
@@ -71,7 +71,6 @@ class LimiterBase {
   struct KeyView {
     std::uint64_t hash;
     const void* view;
-    std::uint64_t word;
   };
   friend class internal::LimiterCore;
 
@@ -93,8 +92,8 @@ class LimiterBase {
   std::uint64_t seed_ = 0;
 };
 
-/// Says whether something may happen now, once more, under several windows at once ("10 per second and 300 per minute"),
-/// for each of many categories by itself; if not, when. It never sleeps, queues or delays.
+/// Says whether something may happen now, once more, under several windows at once ("10 per second and 300 per
+/// minute"), for each of many categories by itself; if not, when. It never sleeps, queues or delays.
 ///
 /// ```
 /// rate::Limiter<std::string> logins(*rate::Rates::create({{.duration = 1min, .limit = 5}}));
@@ -102,8 +101,8 @@ class LimiterBase {
 /// ```
 ///
 /// Exact (`LimiterOptions::memory` trades exactness for memory): with any number of threads, no window of any category
-/// ever holds more than its limit. Every function is safe from any thread. A refusal takes no lock. Nothing is started in
-/// the background: idle categories are removed a few at a time by later acceptances, and by `sweep`.
+/// ever holds more than its limit. Every function is safe from any thread. A refusal takes no lock. Nothing is started
+/// in the background: idle categories are removed a few at a time by later acceptances, and by `sweep`.
 ///
 /// Keys are compared as `KeyTraits<Key>` says; their hash is seeded at random for each limiter. Comparing and hashing
 /// must not call the limiter.
@@ -162,27 +161,25 @@ class Limiter : public LimiterBase {
   }
 
  private:
-  static constexpr bool kIsWord = sizeof(Key) == 8 && std::is_integral_v<Key>;
   static constexpr KeyType kKeyType = {
-      .size = sizeof(Key),
-      .alignment = alignof(Key),
-      .is_word = kIsWord,
-      .equal =
-          [](const void* stored, const void* view) {
-            return Traits::equal(*static_cast<const Key*>(stored), *static_cast<const std::remove_reference_t<View>*>(view));
-          },
-      .construct =
-          [](void* where, const void* view) {
-            ::new (where) Key(Traits::make(*static_cast<const std::remove_reference_t<View>*>(view)));
-          },
-      .destroy = [](void* stored) noexcept { static_cast<Key*>(stored)->~Key(); },
-  };
-  KeyView view_of(const std::remove_reference_t<View>& key) const {
-    std::uint64_t word = 0;
-    if constexpr (kIsWord) word = static_cast<std::uint64_t>(key);
-    return {Traits::hash(key, seed()), &key, word};
-  }
-};
+      .size = sizeof(Key), .alignment = alignof(Key), .hash_identifies = requires {requires Traits::kHashIdentifies;
+},
+    .equal =
+        [](const void* stored, const void* view) {
+          return Traits::equal(*static_cast<const Key*>(stored),
+                               *static_cast<const std::remove_reference_t<View>*>(view));
+        },
+    .construct =
+        [](void* where, const void* view) {
+          ::new (where) Key(Traits::make(*static_cast<const std::remove_reference_t<View>*>(view)));
+        },
+    .destroy = [](void* stored) noexcept { static_cast<Key*>(stored)->~Key(); },
+};  // namespace gyre::rate
+KeyView view_of(const std::remove_reference_t<View>& key) const {
+  return {Traits::hash(key, seed()), &key};
+}
+}
+;
 
 /// Belongs to one thread at a time, and must not outlive its limiter, nor its limiter's being moved.
 template <typename Key>

@@ -98,7 +98,8 @@ TEST_F(MemoryTest, RATE_21_AMillionCategoriesGoAtOnce) {
     const std::size_t used = bytes_in_use - before;
     EXPECT_GT(used, 100'000'000u);
     // What it says it uses is what it uses; short strings are within the records.
-    EXPECT_NEAR(static_cast<double>(limiter.statistics().bytes), static_cast<double>(used), 0.05 * static_cast<double>(used));
+    EXPECT_NEAR(static_cast<double>(limiter.statistics().bytes), static_cast<double>(used),
+                0.05 * static_cast<double>(used));
     EXPECT_EQ(threads(), before_threads);
   }
   EXPECT_EQ(bytes_in_use, before);

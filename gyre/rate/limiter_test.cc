@@ -534,7 +534,9 @@ TEST_F(LimiterTest, RATE_34_TheEndOfTime) {
     for (const TimePoint start : {TimePoint::min(), at(-1ns), at(0ns), TimePoint::max() - 1ns}) {
       limiter.clear_all();
       EXPECT_TRUE(limiter.allow_at(start, "key").accepted);
-      EXPECT_TRUE(limiter.allow_at(start, "key").accepted);
+      // Gcra cannot count what would end after the end of time, and refuses it.
+      const bool beyond = std::holds_alternative<Gcra>(memory) && start > at(0ns);
+      EXPECT_EQ(limiter.allow_at(start, "key").accepted, !beyond);
       const Decision refused = limiter.allow_at(start, "key");
       EXPECT_FALSE(refused.accepted) << memory.index() << " " << start.time_since_epoch().count();
       ASSERT_TRUE(refused.next.has_value());
@@ -594,7 +596,8 @@ TEST_F(LimiterTest, REQ_RATE_7_HashesDifferBetweenLimiters) {
   EXPECT_NE(KeyTraits<std::string>::hash("key", 1), KeyTraits<std::string>::hash("key", 2));
   EXPECT_NE(KeyTraits<int>::hash(7, 1), KeyTraits<int>::hash(7, 2));
   EXPECT_NE(KeyTraits<std::string>::hash("", 1), KeyTraits<std::string>::hash(std::string_view("\0", 1), 1));
-  EXPECT_NE(KeyTraits<std::string>::hash("12345678", 1), KeyTraits<std::string>::hash(std::string_view("12345678\0", 9), 1));
+  EXPECT_NE(KeyTraits<std::string>::hash("12345678", 1),
+            KeyTraits<std::string>::hash(std::string_view("12345678\0", 9), 1));
 }
 
 TEST_F(LimiterTest, REQ_RATE_10_ClearForgets) {

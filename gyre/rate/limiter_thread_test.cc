@@ -159,7 +159,7 @@ TEST_F(Threads, RATE_32_ARefusalTakesNoLock) {
     for (std::int64_t i = 0; i < limit; ++i) EXPECT_TRUE(limiter.allow(7).accepted);
     auto name = limiter.category(7).value();
     const std::int64_t key = 7;
-    const internal::LimiterCore::KeyView view{KeyTraits<std::int64_t>::hash(key, limiter.seed()), &key, 7};
+    const internal::LimiterCore::KeyView view{KeyTraits<std::int64_t>::hash(key, limiter.seed()), &key};
     internal::Record* record = limiter.core()->find_for_test(view);
     ASSERT_NE(record, nullptr);
     // With every lock taken that there is, refusals in another thread still come.

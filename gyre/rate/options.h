@@ -11,13 +11,13 @@ namespace gyre::rate {
 /// Remembers the time of each event, 8 bytes each, up to the largest limit: exact to the nanosecond.
 struct Exact64 {};
 
-/// Remembers the time of each event in 4 bytes, in ticks of 1/2^30 of the longest window (2.4 us for 30 days, 1 ns up to
-/// a second). Times are rounded up, so it is never more permissive than `Exact64`, and late by one tick at most.
+/// Remembers the time of each event in 4 bytes, in ticks of 1/2^30 of the longest window (2.4 us for 30 days, 1 ns up
+/// to a second). Times are rounded up, so it is never more permissive than `Exact64`, and late by one tick at most.
 struct Exact32 {};
 
-/// Remembers one time a window (8 bytes) and spaces events evenly: a window of n per d lets one pass every d/n after the
-/// first `burst` at once. Any span of length d holds at most n + burst - 1. (ATM Forum, Traffic Management 4.0, "generic
-/// cell rate algorithm"; equal to a token bucket that holds `burst` tokens.)
+/// Remembers one time a window (8 bytes) and spaces events evenly: a window of n per d lets one pass every d/n after
+/// the first `burst` at once. Any span of length d holds at most n + burst - 1. (ATM Forum, Traffic Management 4.0,
+/// "generic cell rate algorithm"; equal to a token bucket that holds `burst` tokens.)
 struct Gcra {
   /// At least 1.
   std::int64_t burst = 1;
@@ -43,7 +43,8 @@ enum class LateEvents : std::uint8_t {
 
 /// What becomes of a new category when the limiter holds `LimiterOptions::max_categories`.
 enum class WhenFull : std::uint8_t {
-  /// The longest idle category makes room: of all, or of 128 that are looked at where there are more. A category that is
+  /// The longest idle category makes room: of all, or of 128 that are looked at where there are more. A category that
+  /// is
   /// limited at the moment never does; where there is no other, the new one is refused (`Refusal::capacity`).
   evict_oldest,
   refuse,  ///< It is refused (`Refusal::capacity`).

@@ -48,11 +48,11 @@ TEST(Rates, RATE_1_RetentionIsTheLongestDuration) {
 }
 
 TEST(Rates, RATE_1_TheErrorListsAllThatIsWrong) {
-  EXPECT_THAT(why_not({{60s, 9}, {1s, 10}, {0s, 3}, {1h, 0}}),
-              AllOf(HasSubstr("3 per 0 s: the duration must be positive"),
-                    HasSubstr("0 per 1 h: the limit must be positive"),
-                    HasSubstr("10 per 1 s and 9 per 1 min: the longer window must have the larger limit"),
-                    HasSubstr("9 per 1 min and 0 per 1 h: the longer window must have the larger limit")));
+  EXPECT_THAT(
+      why_not({{60s, 9}, {1s, 10}, {0s, 3}, {1h, 0}}),
+      AllOf(HasSubstr("3 per 0 s: the duration must be positive"), HasSubstr("0 per 1 h: the limit must be positive"),
+            HasSubstr("10 per 1 s and 9 per 1 min: the longer window must have the larger limit"),
+            HasSubstr("9 per 1 min and 0 per 1 h: the longer window must have the larger limit")));
   EXPECT_THAT(why_not({{1s, 5}, {1s, 6}}), HasSubstr("5 per 1 s and 6 per 1 s: a duration is given twice"));
 }
 

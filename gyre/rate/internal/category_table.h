@@ -38,11 +38,11 @@ struct alignas(kCacheLinePair) Shard {
   /// Nothing here expires before.
   std::atomic<Nanoseconds> quiet_until{kAlways};
 
-  std::size_t live = 0;        // slots with a record
-  std::size_t tombstones = 0;  // slots that had one, within a chain of probes
-  std::size_t cursor = 0;      // where the sweep goes on
+  std::size_t live = 0;                                              // slots with a record
+  std::size_t tombstones = 0;                                        // slots that had one, within a chain of probes
+  std::size_t cursor = 0;                                            // where the sweep goes on
   Nanoseconds pass_until = std::numeric_limits<Nanoseconds>::max();  // first expiry seen in this pass of the sweep
-  Record* vacant = nullptr;       // linked: may be used again
+  Record* vacant = nullptr;                                          // linked: may be used again
   Record* leaving_first = nullptr;  // linked, oldest first: taken out of the table, perhaps still seen by visitors
   Record* leaving_last = nullptr;
   std::size_t leaving = 0;

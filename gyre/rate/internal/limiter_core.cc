@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -114,41 +115,54 @@ TimePoint LimiterCore::now() const noexcept {
 
 // ---- looking up ----
 
-bool LimiterCore::is(Record& record, const KeyView& key) const {
-  const void* stored = key_of(record);
-  if (key_type_.is_word) return *static_cast<const std::uint64_t*>(stored) == key.word;
-  return key_type_.equal(stored, key.view);
-}
-
 // A visitor, or who holds the shard's mutex.
 Record* LimiterCore::find(const KeyView& key) {
   const SlotTable* table = shard_of(key.hash).table.load();
   if (table == nullptr) return nullptr;
+  const bool hash_says_all = key_type_.hash_identifies;
   for (std::size_t i = key.hash & table->mask;; i = (i + 1) & table->mask) {
     const SlotTable::Slot& slot = table->slots[i];
     // Acquire pairs with the store that put the record in: its key and the slot's hash are seen.
     Record* record = slot.record.load(std::memory_order_acquire);
     if (record == nullptr) return nullptr;
     if (record == kTombstone || slot.hash.load(std::memory_order_relaxed) != key.hash) continue;
-    if (is(*record, key)) return record;
+    if (hash_says_all || key_type_.equal(key_of(*record), key.view)) return record;
   }
 }
 
 // ---- judging ----
 
-// Nothing if the record is no category any more.
-std::optional<LimiterCore::Verdict> LimiterCore::judge(const Plan& plan, Record& record, Nanoseconds now,
-                                                       std::int64_t cost) {
+void LimiterCore::set_next(Decision& result, Nanoseconds next, Nanoseconds now) noexcept {
+  if (next <= now) return;
+  result.next = TimePoint(Duration(next));
+  result.wait = Duration(minus(next, now));
+}
+
+void LimiterCore::refuse(Decision& result, Nanoseconds next, Nanoseconds now) noexcept {
+  result.accepted = false;
+  result.refusal = Refusal::rate;
+  set_next(result, next, now);
+}
+
+// False if the record is no category any more. `result` is as new: it is filled in place, since copying it would cost
+// more than a refusal.
+bool LimiterCore::judge(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost, Decision& result) {
   // Acquire pairs with the release below: whoever is told T by it also sees what led to T.
   const Nanoseconds next = record.next.load(std::memory_order_acquire);
-  if (next == kGone) return std::nullopt;
-  if (now < next && cost == 1) return Verdict{.next = next};
-  if (plan.kept == Kept::one) return judge_single(plan, record, now);
+  if (next == kGone) return false;
+  if (now < next && cost == 1) {
+    refuse(result, next, now);
+    return true;
+  }
+  if (plan.kept == Kept::one) return judge_single(plan, record, now, result);
 
   const std::lock_guard lock(record.lock);
-  if (record.next.load(std::memory_order_relaxed) == kGone) return std::nullopt;
+  if (record.next.load(std::memory_order_relaxed) == kGone) return false;
   const Nanoseconds possible = earliest(plan, record, cost);
-  if (now < possible) return Verdict{.next = possible};
+  if (now < possible) {
+    refuse(result, possible, now);
+    return true;
+  }
   const Nanoseconds last = record.last.load(std::memory_order_relaxed);
   const Nanoseconds at = plan.insert_late ? now : std::max(now, last);
   const Nanoseconds after = earliest_after(plan, record, at, cost);
@@ -156,66 +170,71 @@ std::optional<LimiterCore::Verdict> LimiterCore::judge(const Plan& plan, Record&
   try {
     commit(plan, record, at, cost);
   } catch (const std::bad_alloc&) {
-    return Verdict{.refusal = Refusal::memory};
+    result.accepted = false;
+    result.refusal = Refusal::memory;
+    return true;
   }
   if (const std::size_t grown = history_bytes(plan, record) - bytes; grown != 0) bytes_.fetch_add(grown);
   record.last.store(std::max(at, last), std::memory_order_relaxed);
-  const std::uint64_t sequence = record.sequence.fetch_add(1, std::memory_order_relaxed) + 1;
+  // Only under the lock, so it need not be one step.
+  const std::uint64_t sequence = record.sequence.load(std::memory_order_relaxed) + 1;
+  record.sequence.store(sequence, std::memory_order_relaxed);
   record.next.store(after, std::memory_order_release);
-  return Verdict{.accepted = true, .next = after, .sequence = sequence, .stamp = at};
+  set_next(result, after, now);
+  give_ticket(result, record, sequence, at, cost);
+  return true;
 }
 
 // The time of the next acceptance is all there is to know: no lock.
-std::optional<LimiterCore::Verdict> LimiterCore::judge_single(const Plan& plan, Record& record, Nanoseconds now) {
+bool LimiterCore::judge_single(const Plan& plan, Record& record, Nanoseconds now, Decision& result) {
   const std::uint64_t sequence = record.sequence.load(std::memory_order_relaxed);
   const Nanoseconds after = plus(now, plan.retention);
   Nanoseconds next = record.next.load(std::memory_order_acquire);
   do {
-    if (next == kGone) return std::nullopt;
-    if (now < next) return Verdict{.next = next};
+    if (next == kGone) return false;
+    if (now < next) {
+      refuse(result, next, now);
+      return true;
+    }
   } while (!record.next.compare_exchange_weak(next, after, std::memory_order_acq_rel, std::memory_order_acquire));
-  return Verdict{.accepted = true, .next = after, .sequence = sequence, .stamp = now};
+  set_next(result, after, now);
+  give_ticket(result, record, sequence, now, 1);
+  return true;
 }
 
-Decision LimiterCore::decision(const Verdict& verdict, Record& record, Nanoseconds now, std::int64_t cost) {
-  Decision result{.accepted = verdict.accepted, .refusal = verdict.accepted ? Refusal::none : verdict.refusal};
-  if (verdict.next > now) {
-    result.next = TimePoint(Duration(verdict.next));
-    result.wait = Duration(minus(verdict.next, now));
-  }
-  if (verdict.accepted) {
-    result.ticket.record_ = &record;
-    result.ticket.sequence_ = verdict.sequence;
-    result.ticket.stamp_ = verdict.stamp;
-    result.ticket.cost_ = cost;
-  }
-  return result;
+void LimiterCore::give_ticket(Decision& result, Record& record, std::uint64_t sequence, Nanoseconds stamp,
+                              std::int64_t cost) noexcept {
+  result.ticket.record_ = &record;
+  result.ticket.sequence_ = sequence;
+  result.ticket.stamp_ = stamp;
+  result.ticket.cost_ = cost;
 }
 
 Decision LimiterCore::allow(Nanoseconds now, const KeyView& key, std::int64_t cost) {
-  bool fold = false;
+  Decision result;
+  const auto refuse_for = [&](Refusal refusal) {
+    result.accepted = false;
+    result.refusal = refusal;
+  };
   for (;;) {
     {
       Visitor visitor(*this);
       const Plan& plan = visitor.plan();
       if (plan.kept == Kept::nothing) {
         visitor.end(Visit::accepted);
-        return {};
+        return result;
       }
       if (cost > plan.largest_cost) {
         visitor.end(Visit::rejected);
-        return refused(Refusal::never);
+        refuse_for(Refusal::never);
+        return result;
       }
-      Record* record = fold ? &common_ : find(key);
-      if (record != nullptr) {
-        if (const auto verdict = judge(plan, *record, now, cost)) {
-          Decision result = decision(*verdict, *record, now, cost);
-          result.folded = fold;
-          const std::uint64_t before = visitor.end(verdict->accepted ? Visit::accepted : Visit::rejected);
-          if (fold) folded_.fetch_add(1, std::memory_order_relaxed);
-          if (verdict->accepted && before % kSweepEvery == 0) sweep_a_little(now);
-          return result;
-        }
+      Record* record = result.folded ? &common_ : find(key);
+      if (record != nullptr && judge(plan, *record, now, cost, result)) {
+        const std::uint64_t before = visitor.end(result.accepted ? Visit::accepted : Visit::rejected);
+        if (result.folded) folded_.fetch_add(1, std::memory_order_relaxed);
+        if (result.accepted && before % kSweepEvery == 0) sweep_a_little(now);
+        return result;
       }
     }
     switch (insert(key, now, nullptr)) {
@@ -223,47 +242,50 @@ Decision LimiterCore::allow(Nanoseconds now, const KeyView& key, std::int64_t co
         break;
       case Insertion::no_memory:
         gate_.add_rejected();
-        return refused(Refusal::memory);
+        refuse_for(Refusal::memory);
+        return result;
       case Insertion::full:
-        fold = options_.when_full == WhenFull::fold;
-        if (fold) break;
+        result.folded = options_.when_full == WhenFull::fold;
+        if (result.folded) break;
         gate_.add_rejected();
         refused_new_.fetch_add(1, std::memory_order_relaxed);
-        return refused(Refusal::capacity);
+        refuse_for(Refusal::capacity);
+        return result;
     }
   }
 }
 
 Decision LimiterCore::allow(Nanoseconds now, Record& record, std::int64_t cost) {
+  Decision result;
   // The handle keeps the record: a refusal needs no visit.
   const Nanoseconds next = record.next.load(std::memory_order_acquire);
   if (cost == 1 && now < next) {
     gate_.add_rejected();
-    return decision({.next = next}, record, now, cost);
+    refuse(result, next, now);
+    return result;
   }
   Visitor visitor(*this);
   const Plan& plan = visitor.plan();
-  if (plan.kept == Kept::nothing) {
-    visitor.end(Visit::accepted);
-    return {};
+  if (cost > plan.largest_cost && plan.kept != Kept::nothing) {
+    result.accepted = false;
+    result.refusal = Refusal::never;
+  } else if (plan.kept != Kept::nothing) {
+    judge(plan, record, now, cost, result);  // never gone, as it has a handle
   }
-  if (cost > plan.largest_cost) {
-    visitor.end(Visit::rejected);
-    return refused(Refusal::never);
-  }
-  const Verdict verdict = judge(plan, record, now, cost).value();
-  visitor.end(verdict.accepted ? Visit::accepted : Visit::rejected);
-  return decision(verdict, record, now, cost);
+  visitor.end(result.accepted ? Visit::accepted : Visit::rejected);
+  return result;
 }
 
 Decision LimiterCore::outlook(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost) {
+  Decision result;
   const std::lock_guard lock(record.lock);
   const Nanoseconds possible = earliest(plan, record, cost);
-  if (now < possible) return decision({.next = possible}, record, now, cost);
+  if (now < possible) {
+    refuse(result, possible, now);
+    return result;
+  }
   const Nanoseconds at = plan.insert_late ? now : std::max(now, record.last.load(std::memory_order_relaxed));
-  Decision result =
-      decision({.accepted = true, .next = earliest_after(plan, record, at, cost)}, record, now, cost);
-  result.ticket = {};
+  set_next(result, earliest_after(plan, record, at, cost), now);
   return result;
 }
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 
 #include <gyre/rate/internal/category_table.h>
 #include <gyre/rate/internal/plan.h>
@@ -18,7 +17,8 @@ namespace gyre::rate::internal {
 /// A limiter whose keys are bytes. Who may do what:
 ///
 ///  - A visitor (`VisitorGate`) may look records up, and lock and change one. It never waits for a shard's mutex.
-///  - Who holds a shard's mutex may put records in and take them out. A record that was taken out is marked `kGone`, and
+///  - Who holds a shard's mutex may put records in and take them out. A record that was taken out is marked `kGone`,
+///  and
 ///    used again only when no visitor can see it.
 ///  - `set_rates` and `clear_all` hold all shards' mutexes, take the plan away, so that no visit begins, and wait until
 ///    nobody is inside: then everything is theirs.
@@ -53,21 +53,16 @@ class LimiterCore {
  private:
   class Visitor;
   class Pause;
-  struct Verdict {
-    bool accepted = false;
-    Nanoseconds next = kAlways;
-    std::uint64_t sequence = 0;
-    Nanoseconds stamp = 0;
-    Refusal refusal = Refusal::rate;
-  };
 
   Shard& shard_of(std::uint64_t hash) noexcept { return shards_[(hash >> 40) & shard_mask_]; }
   void* key_of(Record& record) const noexcept { return reinterpret_cast<std::byte*>(&record) + key_offset_; }
-  bool is(Record& record, const KeyView& key) const;
   Record* find(const KeyView& key);
-  std::optional<Verdict> judge(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost);
-  static std::optional<Verdict> judge_single(const Plan& plan, Record& record, Nanoseconds now);
-  static Decision decision(const Verdict& verdict, Record& record, Nanoseconds now, std::int64_t cost);
+  bool judge(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost, Decision& result);
+  static bool judge_single(const Plan& plan, Record& record, Nanoseconds now, Decision& result);
+  static void refuse(Decision& result, Nanoseconds next, Nanoseconds now) noexcept;
+  static void set_next(Decision& result, Nanoseconds next, Nanoseconds now) noexcept;
+  static void give_ticket(Decision& result, Record& record, std::uint64_t sequence, Nanoseconds stamp,
+                          std::int64_t cost) noexcept;
   static Decision outlook(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost);
 
   enum class Insertion : std::uint8_t { present, full, no_memory };

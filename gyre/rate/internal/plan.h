@@ -48,7 +48,7 @@ struct Plan {
   std::uint32_t depth = 0;
   /// So long after the last event the state is as if there had been none.
   Nanoseconds retention = 0;
-  Nanoseconds tick = 1;           // exact32
+  Nanoseconds tick = 1;            // exact32
   std::uint32_t bucket_count = 0;  // buckets
   std::uint32_t counters = 0;      // buckets: of all windows together
 };

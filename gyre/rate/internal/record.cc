@@ -65,9 +65,7 @@ struct Parts {
     return part > newest || part < newest - plan.bucket_count ? 0 : numbers[place(part)];
   }
   /// When part `part` is wholly outside of the window.
-  Nanoseconds leaves(Nanoseconds part) const noexcept {
-    return times(part + plan.bucket_count + 1, window.width);
-  }
+  Nanoseconds leaves(Nanoseconds part) const noexcept { return times(part + plan.bucket_count + 1, window.width); }
 };
 
 }  // namespace
@@ -354,6 +352,7 @@ void carry_over(const Plan& from, const Plan& to, Record& record, Record& room) 
       break;
     }
     case Kept::buckets: {
+      if (from.kept == Kept::nothing) break;
       // The longest window has seen everything; what it counted in a part came at the part's end, at the latest.
       const Parts parts(from, from.windows.back(), record);
       for (Nanoseconds part = parts.newest - from.bucket_count; part <= parts.newest; ++part) {

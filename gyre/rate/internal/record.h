@@ -55,9 +55,9 @@ void commit(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost
 /// Takes back the last `commit`, which was of `cost` at `now`.
 void take_back(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost) noexcept;
 
-/// Replaces the history in `record`, kept under `from`, by what `to` keeps of it. `room` is an empty record whose history
-/// was started under `to`, and which has room for `to.depth` events or as many as there are; left to be ended under
-/// `from`.
+/// Replaces the history in `record`, kept under `from`, by what `to` keeps of it. `room` is an empty record whose
+/// history was started under `to`, and which has room for `to.depth` events or as many as there are; left to be ended
+/// under `from`.
 void carry_over(const Plan& from, const Plan& to, Record& record, Record& room) noexcept;
 /// How many events the history holds, as far as it remembers single events.
 std::uint32_t remembered(const Plan& plan, const Record& record) noexcept;

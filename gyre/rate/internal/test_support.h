@@ -55,7 +55,9 @@ class Model {
     }
     return true;
   }
-  void record(std::int64_t now, std::int64_t cost = 1) { events_.insert(events_.end(), static_cast<std::size_t>(cost), now); }
+  void record(std::int64_t now, std::int64_t cost = 1) {
+    events_.insert(events_.end(), static_cast<std::size_t>(cost), now);
+  }
   const std::vector<std::int64_t>& events() const { return events_; }
   /// The first time from `now` on at which `cost` may pass. The answer changes only where an event leaves a window.
   std::int64_t earliest(std::int64_t now, std::int64_t cost = 1) const {
