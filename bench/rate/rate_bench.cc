@@ -119,16 +119,23 @@ class Shared : public benchmark::Fixture {
   int users_ = 0;
 };
 
-#define GYRE_CASE(NAME, TYPE, MAKE)                                                 \
-  struct NAME : Shared<TYPE> {                                                      \
-    std::unique_ptr<TYPE> make() override { return MAKE; }                          \
-  };                                                                                \
-  BENCHMARK_DEFINE_F(NAME, Now)(benchmark::State & state) { run<false>(state); }    \
-  BENCHMARK_DEFINE_F(NAME, Clock)(benchmark::State & state) { run<true>(state); }   \
+#define GYRE_CASE(NAME, TYPE, MAKE)                                                                \
+  struct NAME : Shared<TYPE> {                                                                     \
+    std::unique_ptr<TYPE> make() override {                                                        \
+      return MAKE;                                                                                 \
+    }                                                                                              \
+  };                                                                                               \
+  BENCHMARK_DEFINE_F(NAME, Now)(benchmark::State & state) {                                        \
+    run<false>(state);                                                                             \
+  }                                                                                                \
+  BENCHMARK_DEFINE_F(NAME, Clock)(benchmark::State & state) {                                      \
+    run<true>(state);                                                                              \
+  }                                                                                                \
   BENCHMARK_REGISTER_F(NAME, Now)->Arg(1)->Arg(1'000'000)->Threads(1)->Threads(10)->UseRealTime(); \
   BENCHMARK_REGISTER_F(NAME, Clock)->Arg(1)->Arg(1'000'000)->Threads(1)->Threads(10)->UseRealTime()
 
-GYRE_CASE(Refuse, Limiter, std::make_unique<Limiter>(one_window(kFew), rate::LimiterOptions{.max_categories = 2'000'000}));
+GYRE_CASE(Refuse, Limiter,
+          std::make_unique<Limiter>(one_window(kFew), rate::LimiterOptions{.max_categories = 2'000'000}));
 GYRE_CASE(RefuseByHand, MutexMapBuckets, std::make_unique<MutexMapBuckets>(1e-9, 1.0));
 GYRE_CASE(AcceptTokenBucket, Limiter,
           std::make_unique<Limiter>(
