@@ -216,8 +216,9 @@ Enclosure power_of_5(std::uint64_t n, std::int64_t to_bits) {
   return power;
 }
 
-// digits * 5^five * 2^two for numbers whose power of five is too large to be worked out. The result cannot be exact, nor
-// halfway, since the power has more bits than digits and precision together: some precision tells on which side it is.
+// digits * 5^five * 2^two for numbers whose power of five is too large to be worked out. The result cannot be exact,
+// nor halfway, since the power has more bits than digits and precision together: some precision tells on which side it
+// is.
 Float round_enclosed(bool negative, const Integer& digits, std::int64_t five, std::int64_t two, std::uint32_t precision,
                      Rounding mode) {
   for (std::int64_t working = precision + kGuardBits;; working *= 2) {
@@ -273,7 +274,8 @@ Float negated(Float value) {
   Float result = Float::zero(!value.is_negative(), value.precision());
   if (value.is_infinite()) return Float::infinity(!value.is_negative(), value.precision());
   if (value.is_zero()) return result;
-  return FloatAccess::round(!value.is_negative(), value.mantissa(), unit(value), false, value.precision(), value.mode());
+  return FloatAccess::round(!value.is_negative(), value.mantissa(), unit(value), false, value.precision(),
+                            value.mode());
 }
 
 Float add(const Float& a, const Float& b, std::uint32_t precision, Rounding mode) {

@@ -15,8 +15,8 @@ namespace gyre::decimal {
 
 /// A binary floating-point number of any precision: sign * mantissa * 2^exponent with the mantissa in [0.5, 1), at most
 /// `precision` bits of it, and an exponent of 32 bits. There are infinities and a negative zero, but no not-a-number; a
-/// value that may be absent is a `std::optional<Float>`. A precision of zero, that nobody chose, belongs to zero and the
-/// infinities only.
+/// value that may be absent is a `std::optional<Float>`. A precision of zero, that nobody chose, belongs to zero and
+/// the infinities only.
 class Float {
  public:
   static constexpr std::int64_t kLeastExponent = std::numeric_limits<std::int32_t>::min();
@@ -33,8 +33,8 @@ class Float {
   static Float zero(bool negative = false, std::uint32_t precision = 0);
 
   /// The nearest number of that precision; of two, as `mode` says, which the number keeps. What is too large becomes
-  /// infinite (or the largest number, if `mode` rounds towards zero), what is too small zero. Error `invalid_argument` for
-  /// a precision of zero or beyond `kLargestPrecision`.
+  /// infinite (or the largest number, if `mode` rounds towards zero), what is too small zero. Error `invalid_argument`
+  /// for a precision of zero or beyond `kLargestPrecision`.
   static Result<Float> create(const Rational& value, std::uint32_t precision, Rounding mode = Rounding::half_even);
   /// mantissa * 2^exponent, likewise.
   static Result<Float> create(const Integer& mantissa, std::int64_t exponent, std::uint32_t precision,
@@ -77,13 +77,13 @@ class Float {
 int compare(const std::optional<Float>& a, const std::optional<Float>& b);
 
 /// A number that a double can hold is written as that double; others likewise, with as many digits as tell them from
-/// other numbers of their precision. Correctly rounded. Error `limit_exceeded` at once, if working it out would take more
-/// than `max_digits` digits.
+/// other numbers of their precision. Correctly rounded. Error `limit_exceeded` at once, if working it out would take
+/// more than `max_digits` digits.
 Result<std::string> to_string(const Float& value, const FloatTextOptions& options = {});
 Result<std::string> to_string(const std::optional<Float>& value, const FloatTextOptions& options = {});
 
-/// The nearest number of that precision. Accepts what `to_string` writes. Errors as of `parse_rational`, but exponents have
-/// no limit.
+/// The nearest number of that precision. Accepts what `to_string` writes. Errors as of `parse_rational`, but exponents
+/// have no limit.
 Result<Float> parse_float(std::string_view text, std::uint32_t precision, Rounding mode = Rounding::half_even,
                           const ParseLimits& limits = {});
 
@@ -95,10 +95,10 @@ Result<Float> largest(std::uint32_t precision, std::int64_t largest_exponent = F
 /// 2^(least_exponent - 1), of precision 1.
 Float smallest(std::int64_t least_exponent = Float::kLeastExponent);
 
-/// Sets `result` to what lies `t` of the way from `x` to `y`, in [x, y): for drawing at random. All steps are rounded down,
-/// so that `y` is never reached; hence the draw is a little biased. The precision is the largest of the three; `result`
-/// keeps its mode, and may be one of the three. Error `invalid_argument`, `result` unchanged: one is absent or infinite,
-/// x >= y, or t is not in [0, 1).
+/// Sets `result` to what lies `t` of the way from `x` to `y`, in [x, y): for drawing at random. All steps are rounded
+/// down, so that `y` is never reached; hence the draw is a little biased. The precision is the largest of the three;
+/// `result` keeps its mode, and may be one of the three. Error `invalid_argument`, `result` unchanged: one is absent or
+/// infinite, x >= y, or t is not in [0, 1).
 Result<void> set_range(Float& result, const std::optional<Float>& x, const std::optional<Float>& y,
                        const std::optional<Float>& t);
 

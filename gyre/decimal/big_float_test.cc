@@ -21,7 +21,8 @@ Rational exact(const Float& value) {
 }
 Float random_float(std::mt19937_64& random, std::uint32_t precision, std::int64_t largest_exponent) {
   const Integer mantissa = random_integer(random, static_cast<std::uint32_t>(1 + random() % precision)) + 1;
-  const auto exponent = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(2 * largest_exponent)) - largest_exponent;
+  const auto exponent =
+      static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(2 * largest_exponent)) - largest_exponent;
   return Float::create(random() % 2 == 0 ? mantissa : Integer(-mantissa), exponent, precision).value();
 }
 
@@ -269,8 +270,19 @@ TEST(Pow10, DEC_31_IsCorrectlyRounded) {
 }
 
 TEST(Pow10, DEC_31_DefaultPrecision) {
-  for (const auto& [n, precision] : {std::pair{0, 64U}, {18, 64U}, {-5, 64U}, {19, 67U}, {20, 70U}, {30, 103U}, {100, 336U},
-                                     {200, 668U}, {300, 1000U}, {307, 1024U}, {308, 1027U}, {309, 64U}, {-400, 64U}}) {
+  for (const auto& [n, precision] : {std::pair{0, 64U},
+                                     {18, 64U},
+                                     {-5, 64U},
+                                     {19, 67U},
+                                     {20, 70U},
+                                     {30, 103U},
+                                     {100, 336U},
+                                     {200, 668U},
+                                     {300, 1000U},
+                                     {307, 1024U},
+                                     {308, 1027U},
+                                     {309, 64U},
+                                     {-400, 64U}}) {
     EXPECT_EQ(pow10(n).value().precision(), precision) << n;
   }
 }
@@ -282,9 +294,11 @@ TEST(Pow10, DEC_31_FarExponents) {
   for (const std::int32_t n : {2'000'000, -2'000'000, 600'000'000, -600'000'000}) {
     const Float wide = pow10(n, 300).value();
     const Float narrow = pow10(n, 100).value();
-    EXPECT_TRUE(Float::create(wide.mantissa(), wide.exponent() - static_cast<std::int64_t>(mpz_sizeinbase(wide.mantissa().get_mpz_t(), 2)), 100)
-                    .value()
-                    .identical(narrow));
+    EXPECT_TRUE(
+        Float::create(wide.mantissa(),
+                      wide.exponent() - static_cast<std::int64_t>(mpz_sizeinbase(wide.mantissa().get_mpz_t(), 2)), 100)
+            .value()
+            .identical(narrow));
     EXPECT_NEAR(static_cast<double>(wide.exponent()), n * std::log2(10.0), 2);
   }
   // At the border both ways agree with each other.
@@ -301,7 +315,8 @@ TEST(Limits, DEC_32_LargestAndSmallest) {
   EXPECT_TRUE(Float::create(Integer(1), Float::kLeastExponent - 2, 1).value().is_zero());
   EXPECT_FALSE(Float::create(Integer(1), Float::kLeastExponent - 1, 1).value().is_zero());
   EXPECT_TRUE(Float::create(Integer(1), Float::kLargestExponent, 1).value().is_infinite());
-  EXPECT_TRUE(Float::create(Integer(1), Float::kLargestExponent, 9, Rounding::down).value().identical(largest(9).value()));
+  EXPECT_TRUE(
+      Float::create(Integer(1), Float::kLargestExponent, 9, Rounding::down).value().identical(largest(9).value()));
   EXPECT_FALSE(largest(0).has_value());
   EXPECT_FALSE(largest(Float::kLargestPrecision + 1).has_value());
 }

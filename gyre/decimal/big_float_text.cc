@@ -161,8 +161,7 @@ SizeEstimate estimate(std::int64_t precision, std::int64_t exponent, bool whole,
   SizeEstimate result{.bytes = 0, .digits = significant, .places = significant, .fixed_bytes = 0};
   if (exponent > 0) {
     result.bytes = significant + 1;
-    result.places =
-        std::max<std::int64_t>(0, significant - internal::floor_log10_of_power_of_2(exponent - 1));
+    result.places = std::max<std::int64_t>(0, significant - internal::floor_log10_of_power_of_2(exponent - 1));
   } else if (exponent == 0) {
     result.bytes = significant + 2;
   } else {

@@ -77,7 +77,8 @@ std::to_chars_result too_small(char* last) noexcept {
 
 // Shortest digits of a finite number that is not negative.
 template <typename Float>
-std::to_chars_result shortest(char* first, char* last, Float value, Notation notation, std::int64_t plain_until) noexcept {
+std::to_chars_result shortest(char* first, char* last, Float value, Notation notation,
+                              std::int64_t plain_until) noexcept {
   std::array<char, 32> scientific;  // 17 digits, point, exponent
   const char* end =
       std::to_chars(scientific.data(), scientific.data() + scientific.size(), value, std::chars_format::scientific).ptr;

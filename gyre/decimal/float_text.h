@@ -17,15 +17,15 @@ enum class Notation : std::uint8_t {
 
 struct FloatTextOptions {
   Notation notation = Notation::general;
-  /// Digits after the point; with general notation significant digits, and zeros at the end are left out. Automatic: the
-  /// fewest digits that are read back as the same number.
+  /// Digits after the point; with general notation significant digits, and zeros at the end are left out. Automatic:
+  /// the fewest digits that are read back as the same number.
   int places = kAutomatic;
   std::size_t max_digits = kDefaultMaxDigits;
 };
 
-/// As C's printf writes it with so many places; correctly rounded. Infinities are "Infinity" and "-Infinity", not-a-number
-/// is "NaN". Unlike std::to_chars, the shortest fixed text of a large number has zeros where digits would mean nothing:
-/// 1e23 is "100000000000000000000000". Errors as of `to_chars` for fractions. Does not allocate.
+/// As C's printf writes it with so many places; correctly rounded. Infinities are "Infinity" and "-Infinity",
+/// not-a-number is "NaN". Unlike std::to_chars, the shortest fixed text of a large number has zeros where digits would
+/// mean nothing: 1e23 is "100000000000000000000000". Errors as of `to_chars` for fractions. Does not allocate.
 std::to_chars_result to_chars(char* first, char* last, double value, const FloatTextOptions& options = {}) noexcept;
 std::to_chars_result to_chars(char* first, char* last, float value, const FloatTextOptions& options = {}) noexcept;
 

@@ -11,9 +11,9 @@ std::string value_or_throw(Result<std::string> text) {
 }
 
 std::string scientific(const Float& value, const FormatSpecification& specification) {
-  return value_or_throw(to_string(
-      value, {.notation = specification.kind == 'e' ? Notation::scientific : Notation::general,
-              .places = specification.number}));
+  return value_or_throw(
+      to_string(value, {.notation = specification.kind == 'e' ? Notation::scientific : Notation::general,
+                        .places = specification.number}));
 }
 
 }  // namespace
@@ -46,10 +46,10 @@ std::string formatted(const Float& value, const FormatSpecification& specificati
       return value_or_throw(to_string(*exact, {.precision = precision == 0 ? value.precision() : precision}));
     }
     default:
-      return value_or_throw(
-          to_string(value, {.notation = specification.kind == 'f' || specification.number >= 0 ? Notation::fixed
-                                                                                              : Notation::general,
-                            .places = specification.number}));
+      return value_or_throw(to_string(
+          value,
+          {.notation = specification.kind == 'f' || specification.number >= 0 ? Notation::fixed : Notation::general,
+           .places = specification.number}));
   }
 }
 

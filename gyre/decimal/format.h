@@ -12,7 +12,8 @@
 /// | `{}` | automatic places; of a float the shortest general text |
 /// | `{:.N}` or `{:.Nf}` | N digits after the point |
 /// | `{:a}`, `{:.Pa}` | automatic places, for a float precision of P bits |
-/// | `{:.Ne}`, `{:.Ng}` | scientific and general notation; a fraction is taken as a float of P = max(64, its own) bits |
+/// | `{:.Ne}`, `{:.Ng}` | scientific and general notation; a fraction is taken as a float of P = max(64, its own) bits
+/// |
 ///
 /// A text longer than the limits throws fmt::format_error.
 namespace gyre::decimal::internal {

@@ -19,8 +19,9 @@ class JsonReader {
 
   void fail_expecting(std::string_view what) {
     if (failed()) return;
-    error_ = Error(Errc::syntax_error, fmt::format("not the JSON of a number: expected {} at position {}", what, position_))
-                 .with("position", position_);
+    error_ =
+        Error(Errc::syntax_error, fmt::format("not the JSON of a number: expected {} at position {}", what, position_))
+            .with("position", position_);
   }
 
   bool take(char c) {
@@ -105,8 +106,8 @@ class JsonReader {
 
  private:
   void skip_space() {
-    while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\t' || text_[position_] == '\n' ||
-                                        text_[position_] == '\r')) {
+    while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\t' ||
+                                        text_[position_] == '\n' || text_[position_] == '\r')) {
       ++position_;
     }
   }
@@ -215,7 +216,7 @@ auto decode_optional(std::string_view json, const ParseLimits& limits, Decode de
 
 std::string encode_json(const std::optional<Rational>& value) {
   if (!value) return "null";
-  return "\"" + value->get_num().get_str() + "/" + value->get_den().get_str() + "\"";
+  return fmt::format("\"{}/{}\"", value->get_num().get_str(), value->get_den().get_str());
 }
 
 Result<std::string> encode_json(const std::optional<Float>& value) {

@@ -35,8 +35,8 @@ Result<Money> to_money(const Rational& value, Rounding rounding) {
   }
   const bool negative = sgn(value) < 0;
   const Integer scaled = abs(value.get_num()) * kBillion;
-  // The most that fits, in nanos: checked before rounding, so that what is larger is refused even if it would be rounded
-  // to it.
+  // The most that fits, in nanos: checked before rounding, so that what is larger is refused even if it would be
+  // rounded to it.
   Integer most = 1;
   most <<= 63;
   most = (negative ? most + 1 : most) * kBillion - 1;

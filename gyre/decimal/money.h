@@ -8,8 +8,8 @@
 
 namespace gyre::decimal {
 
-/// An amount as whole units and billionths, the form of many interfaces for money. Valid if `nanos` is at most 999'999'999
-/// either way and both have the same sign, or one of them is zero.
+/// An amount as whole units and billionths, the form of many interfaces for money. Valid if `nanos` is at most
+/// 999'999'999 either way and both have the same sign, or one of them is zero.
 struct Money {
   std::int64_t units = 0;
   std::int32_t nanos = 0;
@@ -21,8 +21,8 @@ struct Money {
   friend bool operator==(const Money&, const Money&) = default;
 };
 
-/// To billionths, exact halves to even by default: 0.0000000005 becomes zero, though `to_string` writes it as 0.000000001
-/// by its own default. Error `limit_exceeded` for what is outside of
+/// To billionths, exact halves to even by default: 0.0000000005 becomes zero, though `to_string` writes it as
+/// 0.000000001 by its own default. Error `limit_exceeded` for what is outside of
 /// [-9223372036854775808.999999999, 9223372036854775807.999999999] before rounding.
 Result<Money> to_money(const Rational& value, Rounding rounding = Rounding::half_even);
 /// Error `invalid_argument` for an absent value.

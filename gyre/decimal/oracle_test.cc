@@ -77,17 +77,21 @@ class Cases {
         const Rational value = fraction();
         const auto& [rounding, name] = kRoundings[below(kRoundings.size())];
         const int places = static_cast<int>(below(40)) - 20;
-        return fmt::format("R {} {} {} {}\n", text_of(value, ' '), places, name, text_of(round(value, places, rounding), '/'));
+        return fmt::format("R {} {} {} {}\n", text_of(value, ' '), places, name,
+                           text_of(round(value, places, rounding), '/'));
       }
       case 1: {
         const Rational value = fraction();
         const auto money = to_money(value);
-        return fmt::format("M {} {}\n", text_of(value, ' '), money ? fmt::format("{},{}", money->units, money->nanos) : "refused");
+        return fmt::format("M {} {}\n", text_of(value, ' '),
+                           money ? fmt::format("{},{}", money->units, money->nanos) : "refused");
       }
       case 2:
       case 3: {
         std::uint64_t bits = random_();
-        if (below(2) == 0) bits = std::bit_cast<std::uint64_t>(std::ldexp(static_cast<double>(below(1 << 20)), static_cast<int>(below(40)) - 20));
+        if (below(2) == 0)
+          bits = std::bit_cast<std::uint64_t>(
+              std::ldexp(static_cast<double>(below(1 << 20)), static_cast<int>(below(40)) - 20));
         if (!std::isfinite(std::bit_cast<double>(bits))) bits = 0;
         const auto& [notation, name] = kNotations[below(kNotations.size())];
         const int places = static_cast<int>(below(25)) - 5;
@@ -129,8 +133,9 @@ TEST(Oracle, DEC_36_PythonAgrees) {
   for (std::uint64_t seed = 36; left > 0; ++seed) {
     const std::size_t count = std::min(left, kCasesInFile);
     Cases(seed, path).write(count);
-    const auto result = gyre::testing::run_process({GYRE_PYTHON, std::string(GYRE_SOURCE_DIR) + "/gyre/decimal/oracle.py", path},
-                                                   {.time_limit = std::chrono::minutes(10)});
+    const auto result =
+        gyre::testing::run_process({GYRE_PYTHON, std::string(GYRE_SOURCE_DIR) + "/gyre/decimal/oracle.py", path},
+                                   {.time_limit = std::chrono::minutes(10)});
     ASSERT_EQ(result.status, 0) << result.output.substr(0, 2'000) << result.errors.substr(0, 2'000);
     EXPECT_EQ(result.output, fmt::format("{} agree\n", count));
     left -= count;

@@ -96,8 +96,7 @@ Result<Rational> parse_rational(std::string_view text, const ParseLimits& limits
     if (std::max(numerator.size(), denominator.size()) > limits.max_digits) return too_long(limits.max_digits);
     Rational value(integer_of(numerator), integer_of(denominator));
     if (sgn(value.get_den()) == 0) {
-      return std::unexpected(
-          Error(Errc::invalid_argument, "the denominator is zero").with("position", slash + 1));
+      return std::unexpected(Error(Errc::invalid_argument, "the denominator is zero").with("position", slash + 1));
     }
     value.canonicalize();
     return negative ? Rational(-value) : value;

@@ -70,7 +70,8 @@ std::uint32_t precision_of(const Rational& value, std::uint32_t asked) noexcept 
       std::min<std::int64_t>(std::max({std::int64_t{64}, bits(value.get_num()), bits(value.get_den())}), 0x7FFFFFFF));
 }
 
-// What a text consists of: sign, the digits of a whole number, and after how many of them from the end the point stands.
+// What a text consists of: sign, the digits of a whole number, and after how many of them from the end the point
+// stands.
 struct Shape {
   bool negative;
   std::size_t digits;  // of the magnitude; zero has one
@@ -123,8 +124,8 @@ std::size_t write_small(char* text, std::uint64_t numerator, std::uint64_t denom
     const std::uint64_t other = denominator - rest;
     const int half = rest < other ? -1 : rest > other ? 1 : 0;
     const bool odd = ((places == 0 ? whole : fraction) & 1) != 0;
-    const bool kept = rounding == Rounding::half_even_but_not_zero && half == 0 && places > 0 && whole == 0 &&
-                      fraction == 0;
+    const bool kept =
+        rounding == Rounding::half_even_but_not_zero && half == 0 && places > 0 && whole == 0 && fraction == 0;
     if (kept || rounds_away(rounding, negative, odd, true, half)) {
       if (++fraction == power || places == 0) {
         fraction = 0;
@@ -159,7 +160,8 @@ std::errc plan(const Rational& value, const TextOptions& options, Job& job) noex
   const bool whole = value.get_den() == 1;
   job.trim = options.places < 0;
   job.places = !job.trim ? options.places : whole ? 0 : automatic_places(value, options.precision);
-  const std::int64_t whole_digits = std::max<std::int64_t>(digits_for_bits(std::max<std::int64_t>(exponent_of(value) + 1, 0)), 1);
+  const std::int64_t whole_digits =
+      std::max<std::int64_t>(digits_for_bits(std::max<std::int64_t>(exponent_of(value) + 1, 0)), 1);
   if (static_cast<std::uint64_t>(whole_digits + job.places) > options.max_digits) {
     return std::errc::result_out_of_range;
   }
@@ -271,8 +273,7 @@ Rational round(const Rational& value, int places, Rounding rounding) {
     result.get_num() =
         internal::round_quotient(value.get_num(), value.get_den() * power, negative, rounding, kept) * power;
   } else {
-    result.get_num() =
-        internal::round_quotient(value.get_num() * power, value.get_den(), negative, rounding, kept);
+    result.get_num() = internal::round_quotient(value.get_num() * power, value.get_den(), negative, rounding, kept);
     result.get_den() = power;
     result.canonicalize();
   }
@@ -310,7 +311,7 @@ Trimmed trim(std::string_view text, int places) noexcept {
 
 std::string debug_string(const std::optional<Rational>& value) {
   if (!value) return std::string(kAbsentText);
-  return "big.Rat(" + value->get_num().get_str() + "/" + value->get_den().get_str() + ")";
+  return fmt::format("big.Rat({}/{})", value->get_num().get_str(), value->get_den().get_str());
 }
 
 }  // namespace gyre::decimal

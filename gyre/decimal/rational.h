@@ -17,8 +17,8 @@ namespace gyre::decimal {
 
 /// A whole number of any size.
 using Integer = mpz_class;
-/// A fraction of any size: in lowest terms, with a positive denominator, as all of GMP's functions leave it. One that was
-/// put together by hand needs `canonicalize()`. A value that may be absent is a `std::optional<Rational>`.
+/// A fraction of any size: in lowest terms, with a positive denominator, as all of GMP's functions leave it. One that
+/// was put together by hand needs `canonicalize()`. A value that may be absent is a `std::optional<Rational>`.
 using Rational = mpq_class;
 
 /// That type and nothing that could become one: sums and products of fractions are types of their own, which convert to
@@ -29,8 +29,8 @@ concept OptionalRational = std::same_as<T, std::optional<Rational>>;
 /// What becomes of a value between two that can be written.
 enum class Rounding : std::uint8_t {
   half_even,  ///< The nearer one; of two equally near ones, that with an even last digit.
-  /// The same, but what is not zero is not written as zero if it is exactly half of the last place: 0.05 becomes 0.1, at
-  /// one place. Not at zero places: 1/2 becomes 0.
+  /// The same, but what is not zero is not written as zero if it is exactly half of the last place: 0.05 becomes 0.1,
+  /// at one place. Not at zero places: 1/2 becomes 0.
   half_even_but_not_zero,
   half_up,    ///< The nearer one; of two equally near ones, the larger.
   half_away,  ///< The nearer one; of two equally near ones, that farther from zero.
@@ -60,8 +60,9 @@ struct TextOptions {
 
 /// Writes `value` as a decimal: correctly rounded, from the exact value in one step.
 ///
-/// With automatic places the text is exact whenever the expansion ends within the places that are worked out. A value that
-/// is rounded to zero keeps its sign, "-0.0"; zero has none; a whole number has no point unless places are asked for.
+/// With automatic places the text is exact whenever the expansion ends within the places that are worked out. A value
+/// that is rounded to zero keeps its sign, "-0.0"; zero has none; a whole number has no point unless places are asked
+/// for.
 ///
 /// Errors: `value_too_large` (no room; nothing can be said about what is written), `result_out_of_range` (more than
 /// `max_digits`), `invalid_argument` (a denominator that is not positive), `not_enough_memory`.
@@ -105,8 +106,8 @@ struct Trimmed {
   int places;
   friend bool operator==(const Trimmed&, const Trimmed&) = default;
 };
-/// Cuts zeros, then the point, off the end of a text that has `places` digits after its point. A text too short for that is
-/// unchanged.
+/// Cuts zeros, then the point, off the end of a text that has `places` digits after its point. A text too short for
+/// that is unchanged.
 Trimmed trim(std::string_view text, int places) noexcept;
 
 /// Like "big.Rat(41/152)".

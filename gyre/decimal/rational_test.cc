@@ -151,7 +151,8 @@ constexpr RoundRow kRounded[] = {
     {91, "512.34", -3, "1000", "1000", "0"},
     {92, "512.34", -4, "0", "0", "0"},
     {93, "5/101", 2, "1/20", "0", "1/20"},
-    {94, "-17174554827281306677/34482764", 9, "-498062012293483975849/1000000000", "-498062012293", "-483975849/1000000000"},
+    {94, "-17174554827281306677/34482764", 9, "-498062012293483975849/1000000000", "-498062012293",
+     "-483975849/1000000000"},
 };
 
 TEST(Round, DEC_2_WorkedExamples) {
@@ -222,10 +223,12 @@ TEST(RationalText, DEC_7_FractionsOfDoublesArePrintedAsDoubles) {
 }
 
 TEST(RationalText, DEC_8_BeyondTheTableOfPowers) {
-  for (const double value : {0.1, -0.1, 1.0 / 3, 100.0 / 3, 123.456, 1e-7, 1e10, 1e21, 1e23, 5e-324, 2.2250738585072014e-308,
-                             1.7976931348623157e308, 4.37499999999999168e17, -1.904761904761903872e18, 0.5, 65536.0}) {
+  for (const double value :
+       {0.1, -0.1, 1.0 / 3, 100.0 / 3, 123.456, 1e-7, 1e10, 1e21, 1e23, 5e-324, 2.2250738585072014e-308,
+        1.7976931348623157e308, 4.37499999999999168e17, -1.904761904761903872e18, 0.5, 65536.0}) {
     for (const int places : {36, 37, 40, 50}) {
-      EXPECT_EQ(text(Rational(value), places), to_string(value, {.notation = Notation::fixed, .places = places}).value());
+      EXPECT_EQ(text(Rational(value), places),
+                to_string(value, {.notation = Notation::fixed, .places = places}).value());
     }
   }
 }
@@ -329,7 +332,8 @@ TEST(RationalText, DEC_16_RoundingRules) {
       const std::string shifted =
           to_string(Rational(number(values[i]) + shift), {.places = 1, .rounding = row.rounding}).value();
       if (std::string_view(values[i]).find("0.05") == std::string_view::npos) {
-        EXPECT_EQ(shifted.substr(shifted.size() - 2), std::string_view(row.texts[i]).substr(std::string_view(row.texts[i]).size() - 2))
+        EXPECT_EQ(shifted.substr(shifted.size() - 2),
+                  std::string_view(row.texts[i]).substr(std::string_view(row.texts[i]).size() - 2))
             << values[i];
       }
       EXPECT_EQ(round(number(values[i]), 1, row.rounding), number(row.texts[i])) << values[i];
@@ -506,9 +510,10 @@ struct BadText {
 
 TEST(Parse, REQ_DEC_9_ErrorsSayWhere) {
   for (const BadText& bad :
-       {BadText{"", "0"}, {"-", "1"}, {"abc", "0"}, {"1x", "1"}, {"1.2.3", "3"}, {".", "1"}, {"1e", "2"}, {"1e+", "3"},
-        {"1e5x", "3"}, {"1/", "2"}, {"/2", "0"}, {"1/2/3", "3"}, {"1/-2", "2"}, {"1.5/2", "1"}, {" 1", "0"}, {"1 ", "1"},
-        {"--1", "1"}, {"0x10", "1"}, {"1/0", "2"}, {"<nil>", "0"}, {"Infinity", "0"}, {"1\xC3\xA9", "1"}}) {
+       {BadText{"", "0"}, {"-", "1"},     {"abc", "0"},      {"1x", "1"},       {"1.2.3", "3"}, {".", "1"},
+        {"1e", "2"},      {"1e+", "3"},   {"1e5x", "3"},     {"1/", "2"},       {"/2", "0"},    {"1/2/3", "3"},
+        {"1/-2", "2"},    {"1.5/2", "1"}, {" 1", "0"},       {"1 ", "1"},       {"--1", "1"},   {"0x10", "1"},
+        {"1/0", "2"},     {"<nil>", "0"}, {"Infinity", "0"}, {"1\xC3\xA9", "1"}}) {
     const auto value = parse_rational(bad.text);
     ASSERT_FALSE(value.has_value()) << bad.text;
     EXPECT_EQ(value.error().context("position"), bad.position) << bad.text;

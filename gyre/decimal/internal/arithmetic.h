@@ -25,8 +25,8 @@ inline std::int64_t bits(const Integer& value) noexcept {
 /// 10^exponent.
 Integer power_of_10(std::uint64_t exponent);
 
-/// Whether a magnitude whose whole part is `quotient_is_odd` and whose rest is below, at or above one half (`half`: -1, 0,
-/// 1) is rounded away from zero.
+/// Whether a magnitude whose whole part is `quotient_is_odd` and whose rest is below, at or above one half (`half`: -1,
+/// 0, 1) is rounded away from zero.
 constexpr bool rounds_away(Rounding rounding, bool negative, bool quotient_is_odd, bool has_rest, int half) noexcept {
   switch (rounding) {
     case Rounding::half_even:

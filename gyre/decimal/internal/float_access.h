@@ -14,7 +14,8 @@ struct FloatAccess {
 namespace internal {
 
 /// digits * 10^exponent, rounded.
-Float round_decimal(bool negative, const Integer& digits, std::int64_t exponent, std::uint32_t precision, Rounding mode);
+Float round_decimal(bool negative, const Integer& digits, std::int64_t exponent, std::uint32_t precision,
+                    Rounding mode);
 
 Float add(const Float& a, const Float& b, std::uint32_t precision, Rounding mode);
 Float multiply(const Float& a, const Float& b, std::uint32_t precision, Rounding mode);
