@@ -1,5 +1,5 @@
-// Feeds the parsers of numbers. What they accept must be written and read back as the same number; what they refuse must
-// come with a position inside of the text, or a limit.
+// Feeds the parsers of numbers. What they accept must be written and read back as the same number; what they refuse
+// must come with a position inside of the text, or a limit.
 //
 //   cmake --preset fuzz && cmake --build --preset fuzz && build/fuzz/bin/decimal_parse_fuzz
 

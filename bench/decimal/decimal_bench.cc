@@ -122,7 +122,8 @@ void FractionBoost(benchmark::State& state) {
 BENCHMARK(FractionBoost)->DenseRange(0, std::size(kCases) - 2);  // its conversion of the last one is quadratic
 #endif
 
-constexpr double kDoubles[] = {0.1, 123.456, 1e23, 5e-324, 4.37499999999999168e17, 2.2250738585072014e-308, 299792.458, 1e-7};
+constexpr double kDoubles[] = {0.1,        123.456, 1e23, 5e-324, 4.37499999999999168e17, 2.2250738585072014e-308,
+                               299792.458, 1e-7};
 
 template <typename Write>
 void doubles(benchmark::State& state, Write write) {
