@@ -1,4 +1,5 @@
-// An invoice that adds up: prices as people write them, a discount of a third, tax, and amounts rounded once, at the end.
+// An invoice that adds up: prices as people write them, a discount of a third, tax, and amounts rounded once, at the
+// end.
 
 #include <array>
 #include <cstdio>
@@ -19,8 +20,8 @@ struct Line {
   const char* price;
 };
 constexpr std::array kLines = {
-    Line{"coffee, kg", "2.5", "19.99"}, Line{"cups", "3", "4.10"}, Line{"filters", "1000", "0.0225"},
-    Line{"discount", "1/3", "-9"}, Line{"mistyped", "1", "12,50"},
+    Line{"coffee, kg", "2.5", "19.99"}, Line{"cups", "3", "4.10"},      Line{"filters", "1000", "0.0225"},
+    Line{"discount", "1/3", "-9"},      Line{"mistyped", "1", "12,50"},
 };
 
 std::string euros(const Rational& value) {

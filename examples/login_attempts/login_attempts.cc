@@ -1,5 +1,5 @@
-// Guards a login against guessing: at most 3 attempts in 10 seconds and 5 in a minute for each user, and not more users in
-// memory than one allows, whoever floods it. A correct password gives the attempt back.
+// Guards a login against guessing: at most 3 attempts in 10 seconds and 5 in a minute for each user, and not more users
+// in memory than one allows, whoever floods it. A correct password gives the attempt back.
 //
 // The clock is set by hand, so that a minute passes at once and the output is always the same.
 

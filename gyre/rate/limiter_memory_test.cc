@@ -39,6 +39,25 @@ void* operator new(std::size_t size) {
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
+// Those of arrays as well: a sanitizer's do not call the ones above.
+void* operator new[](std::size_t size) {
+  return allocate(size, alignof(std::max_align_t));
+}
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete[](void* memory) noexcept {
+  free_counted(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  free_counted(memory);
+}
+void operator delete[](void* memory, std::align_val_t) noexcept {
+  free_counted(memory);
+}
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+  free_counted(memory);
+}
 void operator delete(void* memory) noexcept {
   free_counted(memory);
 }

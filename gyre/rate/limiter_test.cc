@@ -18,6 +18,21 @@ struct std::hash<Clashing> {
   std::size_t operator()(const Clashing&) const noexcept { return 7; }
 };
 
+/// Can be made so that it cannot be copied.
+struct Fragile {
+  Fragile(int number, bool is_broken) : value(number), broken(is_broken) {}
+  Fragile(const Fragile& other) : value(other.value) {
+    if (other.broken) throw std::runtime_error("broken");
+  }
+  int value;
+  bool broken = false;
+  bool operator==(const Fragile& other) const { return value == other.value; }
+};
+template <>
+struct std::hash<Fragile> {
+  std::size_t operator()(const Fragile& key) const noexcept { return static_cast<std::size_t>(key.value); }
+};
+
 namespace gyre::rate {
 namespace {
 
@@ -59,31 +74,35 @@ TEST_F(LimiterTest, RATE_3_WithoutRatesAdmitsEverything) {
 }
 
 TEST_F(LimiterTest, RATE_4_ThreePerSecond) {
-  Limiter<std::string> limiter(rates({{1s, 3}}), options());
-  EXPECT_EQ(ask(limiter, 0ms), "yes");
-  EXPECT_EQ(ask(limiter, 100ms), "yes");
-  EXPECT_EQ(ask(limiter, 200ms), yes(1000ms));
-  EXPECT_EQ(ask(limiter, 300ms), no(1000ms));
-  EXPECT_EQ(ask(limiter, 999ms), no(1000ms));
-  EXPECT_EQ(ask(limiter, 1000ms), yes(1100ms));
-  EXPECT_EQ(ask(limiter, 1050ms), no(1100ms));
-  EXPECT_EQ(ask(limiter, 1100ms), yes(1200ms));
-  EXPECT_EQ(ask(limiter, 1200ms), yes(2000ms));
-  EXPECT_EQ(ask(limiter, 2300ms), "yes");
+  for (const Memory memory : {Memory(Exact64{}), Memory(Exact32{})}) {
+    Limiter<std::string> limiter(rates({{1s, 3}}), options(memory));
+    EXPECT_EQ(ask(limiter, 0ms), "yes");
+    EXPECT_EQ(ask(limiter, 100ms), "yes");
+    EXPECT_EQ(ask(limiter, 200ms), yes(1000ms));
+    EXPECT_EQ(ask(limiter, 300ms), no(1000ms));
+    EXPECT_EQ(ask(limiter, 999ms), no(1000ms));
+    EXPECT_EQ(ask(limiter, 1000ms), yes(1100ms));
+    EXPECT_EQ(ask(limiter, 1050ms), no(1100ms));
+    EXPECT_EQ(ask(limiter, 1100ms), yes(1200ms));
+    EXPECT_EQ(ask(limiter, 1200ms), yes(2000ms));
+    EXPECT_EQ(ask(limiter, 2300ms), "yes");
+  }
 }
 
 TEST_F(LimiterTest, RATE_5_FivePerSecondAndEightPerTenSeconds) {
-  Limiter<std::string> limiter(rates({{1s, 5}, {10s, 8}}), options());
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(ask(limiter, 0ms), "yes");
-  EXPECT_EQ(ask(limiter, 0ms), yes(1000ms));
-  EXPECT_EQ(ask(limiter, 500ms), no(1000ms));
-  EXPECT_EQ(ask(limiter, 1000ms), "yes");
-  EXPECT_EQ(ask(limiter, 1000ms), "yes");
-  EXPECT_EQ(ask(limiter, 1000ms), yes(10'000ms));
-  EXPECT_EQ(ask(limiter, 1001ms), no(10'000ms));
-  EXPECT_EQ(ask(limiter, 9999ms), no(10'000ms));
-  EXPECT_EQ(ask(limiter, 10'000ms), "yes");
-  EXPECT_EQ(ask(limiter, 10'000ms), "yes");
+  for (const Memory memory : {Memory(Exact64{}), Memory(Exact32{})}) {
+    Limiter<std::string> limiter(rates({{1s, 5}, {10s, 8}}), options(memory));
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(ask(limiter, 0ms), "yes");
+    EXPECT_EQ(ask(limiter, 0ms), yes(1000ms));
+    EXPECT_EQ(ask(limiter, 500ms), no(1000ms));
+    EXPECT_EQ(ask(limiter, 1000ms), "yes");
+    EXPECT_EQ(ask(limiter, 1000ms), "yes");
+    EXPECT_EQ(ask(limiter, 1000ms), yes(10'000ms));
+    EXPECT_EQ(ask(limiter, 1001ms), no(10'000ms));
+    EXPECT_EQ(ask(limiter, 9999ms), no(10'000ms));
+    EXPECT_EQ(ask(limiter, 10'000ms), "yes");
+    EXPECT_EQ(ask(limiter, 10'000ms), "yes");
+  }
 }
 
 TEST_F(LimiterTest, RATE_6_TwoPerSecondAndTenPerMinute) {
@@ -105,13 +124,15 @@ TEST_F(LimiterTest, RATE_7_AtNextYesOneTickBeforeNo) {
 }
 
 TEST_F(LimiterTest, RATE_7_OneCallPerMillisecond) {
-  Limiter<std::string> limiter(rates({{300ms, 10}}), options());
-  for (int i = 0; i <= 8; ++i) EXPECT_EQ(ask(limiter, i * 1ms), "yes");
-  EXPECT_EQ(ask(limiter, 9ms), yes(300ms));
-  EXPECT_EQ(ask(limiter, 10ms), no(300ms));
-  EXPECT_EQ(ask(limiter, 11ms), no(300ms));
-  EXPECT_EQ(ask(limiter, 300ms), yes(301ms));
-  EXPECT_EQ(ask(limiter, 301ms), yes(302ms));
+  for (const Memory memory : {Memory(Exact64{}), Memory(Exact32{})}) {
+    Limiter<std::string> limiter(rates({{300ms, 10}}), options(memory));
+    for (int i = 0; i <= 8; ++i) EXPECT_EQ(ask(limiter, i * 1ms), "yes");
+    EXPECT_EQ(ask(limiter, 9ms), yes(300ms));
+    EXPECT_EQ(ask(limiter, 10ms), no(300ms));
+    EXPECT_EQ(ask(limiter, 11ms), no(300ms));
+    EXPECT_EQ(ask(limiter, 300ms), yes(301ms));
+    EXPECT_EQ(ask(limiter, 301ms), yes(302ms));
+  }
 }
 
 TEST_F(LimiterTest, RATE_8_RefusalsCostNothing) {
@@ -169,6 +190,16 @@ TEST_F(LimiterTest, RATE_10_ManyKeysAreToldApart) {
   for (int i = 0; i < 10'000; ++i) EXPECT_TRUE(limiter.allow(std::to_string(i)).accepted);
   for (int i = 0; i < 10'000; ++i) EXPECT_FALSE(limiter.allow(std::to_string(i)).accepted);
   EXPECT_EQ(limiter.size(), 10'000u);
+}
+
+TEST_F(LimiterTest, AKeyThatCannotBeCopiedLeavesNothingBehind) {
+  Limiter<Fragile> limiter(rates({{1s, 1}}), options());
+  const Fragile broken{1, true};
+  for (int i = 0; i < 1'000; ++i) EXPECT_THROW(static_cast<void>(limiter.allow(broken)), std::runtime_error);
+  EXPECT_EQ(limiter.size(), 0u);
+  const std::size_t bytes = limiter.statistics().bytes;
+  EXPECT_TRUE(limiter.allow(Fragile{1, false}).accepted);
+  EXPECT_EQ(limiter.statistics().bytes, bytes);
 }
 
 TEST_F(LimiterTest, RATE_11_LateEventsAreInserted) {

@@ -38,7 +38,7 @@ Result<Rates> Rates::create(std::span<const Window> windows) {
     return fail(Errc::invalid_argument, "no rates are given; give at least one window, or use Rates() for no limit");
   }
   std::vector<Window> sorted(windows.begin(), windows.end());
-  std::ranges::stable_sort(sorted, {}, &Window::duration);
+  std::ranges::sort(sorted, {}, [](const Window& window) { return std::pair(window.duration, window.limit); });
 
   std::string broken;
   const auto complain = [&](std::string_view rule, const std::string& where) {

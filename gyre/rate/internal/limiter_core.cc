@@ -122,8 +122,8 @@ Record* LimiterCore::find(const KeyView& key) {
   const bool hash_says_all = key_type_.hash_identifies;
   for (std::size_t i = key.hash & table->mask;; i = (i + 1) & table->mask) {
     const SlotTable::Slot& slot = table->slots[i];
-    // Acquire pairs with the store that put the record in: its key and the slot's hash are seen.
-    Record* record = slot.record.load(std::memory_order_acquire);
+    // Sequentially consistent, as the gate asks: who came after a record was taken out does not find it any more.
+    Record* record = slot.record.load();
     if (record == nullptr) return nullptr;
     if (record == kTombstone || slot.hash.load(std::memory_order_relaxed) != key.hash) continue;
     if (hash_says_all || key_type_.equal(key_of(*record), key.view)) return record;
@@ -362,6 +362,14 @@ LimiterCore::Insertion LimiterCore::insert(const KeyView& key, Nanoseconds now, 
 
   Record* record = nullptr;
   bool started = false;
+  const auto roll_back = [&] {
+    if (started) end_history(*owned_plan_, *record);
+    if (record != nullptr) {
+      record->link = shard.vacant;
+      shard.vacant = record;
+    }
+    categories_.fetch_sub(1);
+  };
   try {
     make_room(shard);
     record = take_record(shard);
@@ -369,13 +377,11 @@ LimiterCore::Insertion LimiterCore::insert(const KeyView& key, Nanoseconds now, 
     started = true;
     key_type_.construct(key_of(*record), key.view);
   } catch (const std::bad_alloc&) {
-    if (started) end_history(*owned_plan_, *record);
-    if (record != nullptr) {
-      record->link = shard.vacant;
-      shard.vacant = record;
-    }
-    categories_.fetch_sub(1);
+    roll_back();
     return Insertion::no_memory;
+  } catch (...) {  // of the key's copying
+    roll_back();
+    throw;
   }
   if (const std::size_t bytes = history_bytes(*owned_plan_, *record); bytes != 0) bytes_.fetch_add(bytes);
   record->hash = key.hash;
