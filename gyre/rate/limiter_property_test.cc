@@ -141,7 +141,7 @@ TEST_F(Property, RATE_24_Exact32IsNeverMorePermissiveAndLateByATick) {
   const TickCase cases[] = {
       {testing::rates({{1min, 3}, {1h, 20}, {24h * 30, 1000}}), 24 * 30 * kHour / (std::int64_t{1} << 30) + 1,
        1'000'000},
-      {testing::rates({{5s, 2}}), 5, 300'000},  // few nanoseconds a tick: many events at the edges of ticks
+      {testing::rates({{5s, 4}}), 5, 300'000},  // few nanoseconds a tick: many events at the edges of ticks
   };
   for (const auto& [rates, tick, calls] : cases) {
     clock.set(0s);
