@@ -19,9 +19,6 @@ constexpr std::size_t kSweepEvery = 16;           // acceptances
 constexpr std::size_t kLeavingBeforeFreeing = 64;
 constexpr std::size_t kMostLeaving = 4096;
 
-// Holds the place of a record within a chain of probes.
-Record* const kTombstone = reinterpret_cast<Record*>(alignof(Record));
-
 constexpr std::size_t round_up(std::size_t value, std::size_t to) {
   return (value + to - 1) / to * to;
 }
@@ -98,7 +95,7 @@ LimiterCore::~LimiterCore() {
     const std::unique_ptr<SlotTable> table(shard.table.load());
     for (std::size_t slot = 0; table != nullptr && slot < table->count(); ++slot) {
       Record* record = table->slots[slot].record.load();
-      if (record == nullptr || record == kTombstone) continue;
+      if (record == nullptr || record == tombstone()) continue;
       key_type_.destroy(key_of(*record));
       end_history(*owned_plan_, *record);
     }
@@ -125,7 +122,7 @@ Record* LimiterCore::find(const KeyView& key) {
     // Sequentially consistent, as the gate asks: who came after a record was taken out does not find it any more.
     Record* record = slot.record.load();
     if (record == nullptr) return nullptr;
-    if (record == kTombstone || slot.hash.load(std::memory_order_relaxed) != key.hash) continue;
+    if (record == tombstone() || slot.hash.load(std::memory_order_relaxed) != key.hash) continue;
     if (hash_says_all || key_type_.equal(key_of(*record), key.view)) return record;
   }
 }
@@ -435,7 +432,7 @@ void LimiterCore::make_room(Shard& shard) {
   shard.tombstones = 0;
   for (std::size_t i = 0; old != nullptr && i < old->count(); ++i) {
     Record* record = old->slots[i].record.load();
-    if (record == nullptr || record == kTombstone) continue;
+    if (record == nullptr || record == tombstone()) continue;
     std::size_t place = record->hash & fresh->mask;
     while (fresh->slots[place].record.load(std::memory_order_relaxed) != nullptr) place = (place + 1) & fresh->mask;
     // Nobody sees the new table yet.
@@ -457,8 +454,8 @@ void LimiterCore::add_to_table(Shard& shard, Record& record) {
   for (std::size_t i = record.hash & table.mask;; i = (i + 1) & table.mask) {
     SlotTable::Slot& slot = table.slots[i];
     const Record* there = slot.record.load();
-    if (there != nullptr && there != kTombstone) continue;
-    if (there == kTombstone) --shard.tombstones;
+    if (there != nullptr && there != tombstone()) continue;
+    if (there == tombstone()) --shard.tombstones;
     slot.hash.store(record.hash, std::memory_order_relaxed);  // published by the next line
     slot.record.store(&record);
     ++shard.live;
@@ -493,7 +490,7 @@ bool LimiterCore::take_out(Shard& shard, std::size_t index, Condition condition,
     record.link = nullptr;
   }
   const bool ends_chain = table.slots[(index + 1) & table.mask].record.load() == nullptr;
-  table.slots[index].record.store(ends_chain ? nullptr : kTombstone);
+  table.slots[index].record.store(ends_chain ? nullptr : tombstone());
   if (!ends_chain) ++shard.tombstones;
   --shard.live;
   categories_.fetch_sub(1);
@@ -562,7 +559,7 @@ bool LimiterCore::evict_one(Shard& shard, Nanoseconds now) {
   for (std::size_t i = 0; i < table->count() && compared < sample && searched < kSearch; ++i) {
     shard.cursor = (shard.cursor + 1) & table->mask;
     const Record* record = table->slots[shard.cursor].record.load();
-    if (record == nullptr || record == kTombstone) continue;
+    if (record == nullptr || record == tombstone()) continue;
     ++searched;
     // Relaxed: a choice, which take_out checks.
     const Nanoseconds next = record->next.load(std::memory_order_relaxed);
@@ -616,7 +613,7 @@ void LimiterCore::clear_all() {
     const SlotTable* table = shard.table.load();
     for (std::size_t slot = 0; table != nullptr && slot < table->count(); ++slot) {
       Record* record = table->slots[slot].record.load();
-      if (record == nullptr || record == kTombstone) continue;
+      if (record == nullptr || record == tombstone()) continue;
       if (record->handles.load() != 0) {
         forget(*owned_plan_, *record);
       } else {
@@ -636,7 +633,7 @@ std::size_t LimiterCore::sweep_shard(Shard& shard, std::size_t budget, Nanosecon
     const std::size_t index = shard.cursor;
     shard.cursor = (shard.cursor + 1) & table->mask;
     const Record* record = table->slots[index].record.load();
-    if (record != nullptr && record != kTombstone) {
+    if (record != nullptr && record != tombstone()) {
       if (is_expired(*record, now) && take_out(shard, index, Condition::expired, now)) {
         ++removed;
       } else if (record->handles.load() == 0) {
@@ -708,7 +705,7 @@ Result<void> LimiterCore::set_rates(Rates rates) try {
     const SlotTable* table = shards_[i].table.load();
     for (std::size_t slot = 0; table != nullptr && slot < table->count(); ++slot) {
       Record* record = table->slots[slot].record.load();
-      if (record != nullptr && record != kTombstone) records.push_back(record);
+      if (record != nullptr && record != tombstone()) records.push_back(record);
     }
     shards_[i].quiet_until.store(kAlways, std::memory_order_relaxed);  // only this thread is at work
     shards_[i].pass_until = kAlways;

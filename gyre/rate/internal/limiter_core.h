@@ -57,6 +57,8 @@ class LimiterCore {
   Shard& shard_of(std::uint64_t hash) noexcept { return shards_[(hash >> 40) & shard_mask_]; }
   void* key_of(Record& record) const noexcept { return reinterpret_cast<std::byte*>(&record) + key_offset_; }
   Record* find(const KeyView& key);
+  /// In the table: holds the place of a record that was taken out. `common_` is in no table, so it cannot be mistaken.
+  Record* tombstone() noexcept { return &common_; }
   bool judge(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost, Decision& result);
   static bool judge_single(const Plan& plan, Record& record, Nanoseconds now, Decision& result);
   static void refuse(Decision& result, Nanoseconds next, Nanoseconds now) noexcept;
