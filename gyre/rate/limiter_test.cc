@@ -298,6 +298,21 @@ TEST_F(LimiterTest, RATE_19_ASweepHasABudgetAndGoesOn) {
   EXPECT_EQ(limiter.size(), 0u);
 }
 
+TEST_F(LimiterTest, RATE_19_WhoComesLateAfterASweepCountsFromTheSweep) {
+  for (const std::int64_t limit : {1, 2}) {
+    clock.set(0s);
+    Limiter<std::string> limiter(rates({{1s, limit}}), options());
+    for (std::int64_t i = 0; i < limit; ++i) EXPECT_TRUE(limiter.allow("key").accepted);
+    clock.set(5s);
+    EXPECT_EQ(limiter.sweep(), 1u);
+    // A thread that read the clock before all that, and was interrupted.
+    Decision last;
+    for (std::int64_t i = 0; i < limit; ++i) last = limiter.allow_at(at(500ms), "key");
+    EXPECT_TRUE(last.accepted);
+    EXPECT_EQ(last.next, at(6s));
+  }
+}
+
 TEST_F(LimiterTest, RATE_20_ALimitedCategoryStays) {
   for (const Memory memory : {Memory(Exact64{}), Memory(Exact32{}), Memory(Gcra{.burst = 2}), Memory(Buckets{4})}) {
     Limiter<std::string> limiter(rates({{1s, 2}, {60s, 3}}), options(memory));

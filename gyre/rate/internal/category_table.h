@@ -38,6 +38,10 @@ struct alignas(kCacheLinePair) Shard {
   /// Nothing here expires before.
   std::atomic<Nanoseconds> quiet_until{kAlways};
 
+  /// The latest time at which something here was found to have expired. What was remembered until then is gone, so a
+  /// category that begins later counts from here, even for a caller whose time is older.
+  Nanoseconds swept_at = kAlways;
+
   std::size_t live = 0;                                              // slots with a record
   std::size_t tombstones = 0;                                        // slots that had one, within a chain of probes
   std::size_t cursor = 0;                                            // where the sweep goes on

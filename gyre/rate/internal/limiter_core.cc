@@ -185,7 +185,9 @@ bool LimiterCore::judge(const Plan& plan, Record& record, Nanoseconds now, std::
 // The time of the next acceptance is all there is to know: no lock.
 bool LimiterCore::judge_single(const Plan& plan, Record& record, Nanoseconds now, Decision& result) {
   const std::uint64_t sequence = record.sequence.load(std::memory_order_relaxed);
-  const Nanoseconds after = plus(now, plan.retention);
+  // Relaxed: it was written before the record was published, and not since.
+  const Nanoseconds at = std::max(now, record.last.load(std::memory_order_relaxed));
+  const Nanoseconds after = plus(at, plan.retention);
   Nanoseconds next = record.next.load(std::memory_order_acquire);
   do {
     if (next == kGone) return false;
@@ -195,7 +197,7 @@ bool LimiterCore::judge_single(const Plan& plan, Record& record, Nanoseconds now
     }
   } while (!record.next.compare_exchange_weak(next, after, std::memory_order_acq_rel, std::memory_order_acquire));
   set_next(result, after, now);
-  give_ticket(result, record, sequence, now, 1);
+  give_ticket(result, record, sequence, at, 1);
   return true;
 }
 
@@ -382,7 +384,8 @@ LimiterCore::Insertion LimiterCore::insert(const KeyView& key, Nanoseconds now, 
   }
   if (const std::size_t bytes = history_bytes(*owned_plan_, *record); bytes != 0) bytes_.fetch_add(bytes);
   record->hash = key.hash;
-  record->last.store(now, std::memory_order_relaxed);
+  // Relaxed: published with the record.
+  record->last.store(owned_plan_->insert_late ? now : std::max(now, shard.swept_at), std::memory_order_relaxed);
   record->handles.store(pinned == nullptr ? 0 : 1);
   record->next.store(kAlways);
   if (pinned != nullptr) *pinned = record;
@@ -494,6 +497,7 @@ bool LimiterCore::take_out(Shard& shard, std::size_t index, Condition condition,
   if (!ends_chain) ++shard.tombstones;
   --shard.live;
   categories_.fetch_sub(1);
+  if (condition == Condition::expired) shard.swept_at = std::max(shard.swept_at, now);
 
   record.last.store(static_cast<Nanoseconds>(gate_.epoch()), std::memory_order_relaxed);  // under the shard's mutex
   (shard.leaving_first == nullptr ? shard.leaving_first : shard.leaving_last->link) = &record;

@@ -49,6 +49,8 @@ class LimiterCore {
   // For tests: what a refusal must not need.
   std::mutex& shard_mutex_of(const KeyView& key) { return shard_of(key.hash).mutex; }
   Record* find_for_test(const KeyView& key) { return find(key); }
+  /// The time at which an acceptance was recorded.
+  static Nanoseconds time_of(const Ticket& ticket) { return ticket.stamp_; }
 
  private:
   class Visitor;
