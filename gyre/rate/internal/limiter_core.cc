@@ -275,30 +275,32 @@ Decision LimiterCore::allow(Nanoseconds now, Record& record, std::int64_t cost) 
   return result;
 }
 
-Decision LimiterCore::outlook(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost) {
-  Decision result;
+// False if the record is no category any more. `result` is as new.
+bool LimiterCore::outlook(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost, Decision& result) {
   const std::lock_guard lock(record.lock);
+  if (record.next.load(std::memory_order_relaxed) == kGone) return false;
   const Nanoseconds possible = earliest(plan, record, cost);
   if (now < possible) {
     refuse(result, possible, now);
-    return result;
+    return true;
   }
   const Nanoseconds at = plan.insert_late ? now : std::max(now, record.last.load(std::memory_order_relaxed));
   set_next(result, earliest_after(plan, record, at, cost), now);
-  return result;
+  return true;
 }
 
 Decision LimiterCore::peek(Nanoseconds now, const KeyView& key, std::int64_t cost) {
   Visitor visitor(*this);
   const Plan& plan = visitor.plan();
-  if (plan.kept == Kept::nothing) return {};
+  Decision result;
+  if (plan.kept == Kept::nothing) return result;
   if (cost > plan.largest_cost) return refused(Refusal::never);
-  if (Record* record = find(key)) return outlook(plan, *record, now, cost);
+  if (Record* record = find(key); record != nullptr && outlook(plan, *record, now, cost, result)) return result;
 
   const bool full = categories_.load() >= options_.max_categories;
   if (full && options_.when_full == WhenFull::refuse) return refused(Refusal::capacity);
   if (full && options_.when_full == WhenFull::fold) {
-    Decision result = outlook(plan, common_, now, cost);
+    outlook(plan, common_, now, cost, result);
     result.folded = true;
     return result;
   }
@@ -310,7 +312,7 @@ Decision LimiterCore::peek(Nanoseconds now, const KeyView& key, std::int64_t cos
   } catch (const std::bad_alloc&) {
     return refused(Refusal::memory);
   }
-  const Decision result = outlook(plan, fresh, now, cost);
+  outlook(plan, fresh, now, cost, result);
   end_history(plan, fresh);
   return result;
 }
@@ -318,9 +320,11 @@ Decision LimiterCore::peek(Nanoseconds now, const KeyView& key, std::int64_t cos
 Decision LimiterCore::peek(Nanoseconds now, Record& record, std::int64_t cost) {
   Visitor visitor(*this);
   const Plan& plan = visitor.plan();
-  if (plan.kept == Kept::nothing) return {};
+  Decision result;
+  if (plan.kept == Kept::nothing) return result;
   if (cost > plan.largest_cost) return refused(Refusal::never);
-  return outlook(plan, record, now, cost);
+  outlook(plan, record, now, cost, result);  // never gone, as it has a handle
+  return result;
 }
 
 bool LimiterCore::undo(Record& record, std::uint64_t sequence, Nanoseconds stamp, std::int64_t cost) {

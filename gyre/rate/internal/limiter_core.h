@@ -67,7 +67,7 @@ class LimiterCore {
   static void set_next(Decision& result, Nanoseconds next, Nanoseconds now) noexcept;
   static void give_ticket(Decision& result, Record& record, std::uint64_t sequence, Nanoseconds stamp,
                           std::int64_t cost) noexcept;
-  static Decision outlook(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost);
+  static bool outlook(const Plan& plan, Record& record, Nanoseconds now, std::int64_t cost, Decision& result);
 
   enum class Insertion : std::uint8_t { present, full, no_memory };
   /// Makes sure that the category exists; `pinned`, if given, gets the record with one more handle.
