@@ -281,6 +281,7 @@ TEST_F(Allocation, AFloodOfPostsGivesItsMemoryBack) {
 
 TEST_F(Allocation, AnEndedLoopThatIsStillReferencedHoldsLittle) {  // L144
   for (int i = 0; i < 100'000; ++i) must(loop.post([] {}));
+  must(loop.remote().post([] {}));  // a thread that posts keeps a block to post from, whatever loop it posts to
   must(loop.poll_once());
   must(loop.close());
   const std::size_t before = bytes_in_use;

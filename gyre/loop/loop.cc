@@ -23,9 +23,18 @@ void require(bool callable) {
 
 using internal::ending;
 
+/// Makes a call that touches the loop. In the loop's own callbacks, where nearly all of them come from, no more needs
+/// to be asked than that it is one.
+template <typename Call>
+auto on_owner(LoopCore& core, Call call) {
+  if (core.shared->is_inside()) [[likely]]
+    return call(core);
+  const OwnerCall owner(*core.shared);
+  return call(core);
+}
+
 template <auto kQueue, auto kAccepts>
-Result<void> push(LoopCore& core, Task&& task, CallbackKind kind) {
-  const OwnerCall call(*core.shared);
+[[gnu::noinline]] Result<void> push_on_owner(LoopCore& core, Task&& task, CallbackKind kind) {
   require(static_cast<bool>(task));
   if (!(core.*kAccepts)()) return ending();
   internal::bind_current_context(task);
@@ -36,10 +45,14 @@ Result<void> push(LoopCore& core, Task&& task, CallbackKind kind) {
   return {};
 }
 
+template <auto kQueue, auto kAccepts>
+Result<void> push(LoopCore& given, Task&& task, CallbackKind kind) {
+  return on_owner(given, [&](LoopCore& core) { return push_on_owner<kQueue, kAccepts>(core, std::move(task), kind); });
+}
+
 // Where nobody need be told, and nothing goes with the callback.
 bool may_fill_in_place(const LoopCore& core) {
-  return core.shared->on_owner_thread() && !core.shared->waits_outside && !core.is_observed() &&
-         internal::current_context == nullptr;
+  return core.shared->is_inside() && !core.is_observed() && internal::current_context == nullptr;
 }
 
 template <auto kQueue, auto kAccepts>
@@ -53,7 +66,7 @@ Task* reserve_in(LoopCore& core) {
   return &(core.*kQueue).emplace_back();
 }
 
-Result<TimerId> arm(LoopCore& core, TimePoint deadline, Duration interval, Task&& task, bool ref) {
+[[gnu::noinline]] Result<TimerId> arm(LoopCore& core, TimePoint deadline, Duration interval, Task&& task, bool ref) {
   require(static_cast<bool>(task));
   if (!core.accepts_work()) return ending();
   internal::bind_current_context(task);
@@ -201,23 +214,23 @@ Task* Loop::arm_timeout_at(TimePoint deadline, bool ref, TimerId& id) {
   return core_->timers.add(deadline, TimerQueue::kOnce, ref, id);
 }
 Result<TimerId> Loop::set_timeout(Duration delay, Task task, bool ref) {
-  const OwnerCall call(*core_->shared);
-  const TimePoint deadline = saturating_add(core_->refresh_now(), std::max(delay, Duration::zero()));
-  return arm(*core_, deadline, TimerQueue::kOnce, std::move(task), ref);
+  return on_owner(*core_, [&](LoopCore& core) {
+    const TimePoint deadline = saturating_add(core.refresh_now(), std::max(delay, Duration::zero()));
+    return arm(core, deadline, TimerQueue::kOnce, std::move(task), ref);
+  });
 }
 Result<TimerId> Loop::set_timeout_at(TimePoint deadline, Task task, bool ref) {
-  const OwnerCall call(*core_->shared);
-  return arm(*core_, deadline, TimerQueue::kOnce, std::move(task), ref);
+  return on_owner(*core_, [&](LoopCore& core) { return arm(core, deadline, TimerQueue::kOnce, std::move(task), ref); });
 }
 Result<TimerId> Loop::set_interval(Duration interval, Task task, bool ref) {
-  const OwnerCall call(*core_->shared);
   interval = std::max(interval, Duration::zero());
-  return arm(*core_, saturating_add(core_->refresh_now(), interval), interval, std::move(task), ref);
+  return on_owner(*core_, [&](LoopCore& core) {
+    return arm(core, saturating_add(core.refresh_now(), interval), interval, std::move(task), ref);
+  });
 }
 
 Result<void> Loop::cancel(TimerId id) {
-  const OwnerCall call(*core_->shared);
-  return core_->cancel(id);
+  return on_owner(*core_, [id](LoopCore& core) { return core.cancel(id); });
 }
 std::vector<Result<void>> Loop::cancel(std::span<const TimerId> ids) {
   const OwnerCall call(*core_->shared);
@@ -226,17 +239,26 @@ std::vector<Result<void>> Loop::cancel(std::span<const TimerId> ids) {
   for (const TimerId id : ids) results.push_back(core_->cancel(id));
   return results;
 }
+namespace {
+
+[[gnu::noinline]] Result<void> rearm(LoopCore& core, TimerId id, TimePoint deadline) {
+  if (!core.accepts_work()) return ending();
+  core.take_ingress();
+  id = core.timers.resolve(id);
+  if (core.timers.find(id) == nullptr) return internal::timer_not_found(id);
+  core.timers.rearm(id, deadline);
+  return {};
+}
+
+}  // namespace
+
 Result<void> Loop::reschedule(TimerId id, Duration delay) {
-  return reschedule_at(id, saturating_add(refresh_now(), std::max(delay, Duration::zero())));
+  return on_owner(*core_, [=](LoopCore& core) {
+    return rearm(core, id, saturating_add(core.refresh_now(), std::max(delay, Duration::zero())));
+  });
 }
 Result<void> Loop::reschedule_at(TimerId id, TimePoint deadline) {
-  const OwnerCall call(*core_->shared);
-  if (!core_->accepts_work()) return ending();
-  core_->take_ingress();
-  id = core_->timers.resolve(id);
-  if (core_->timers.find(id) == nullptr) return internal::timer_not_found(id);
-  core_->timers.rearm(id, deadline);
-  return {};
+  return on_owner(*core_, [=](LoopCore& core) { return rearm(core, id, deadline); });
 }
 Result<std::uint64_t> Loop::missed_runs(TimerId id) const {
   const OwnerCall call(*core_->shared);
@@ -313,12 +335,10 @@ std::size_t Loop::timer_count() const {
   return core_->timers.size();
 }
 TimePoint Loop::now() const {
-  const OwnerCall call(*core_->shared);
-  return core_->now();
+  return on_owner(*core_, [](LoopCore& core) { return core.now(); });
 }
 TimePoint Loop::refresh_now() {
-  const OwnerCall call(*core_->shared);
-  return core_->refresh_now();
+  return on_owner(*core_, [](LoopCore& core) { return core.refresh_now(); });
 }
 const LoopStats& Loop::stats() const {
   const OwnerCall call(*core_->shared);

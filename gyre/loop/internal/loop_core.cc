@@ -70,6 +70,13 @@ void LoopCore::diagnose(const Diagnostic& diagnostic) {
   if (observed_) notify([&](LoopObserver& observer) { observer.on_diagnostic(diagnostic); });
 }
 
+void LoopCore::notify_schedule(CallbackKind kind, std::uint64_t id) {
+  notify([=](LoopObserver& observer) { observer.on_schedule(kind, id); });
+}
+void LoopCore::notify_cancel(CallbackKind kind, std::uint64_t id) {
+  notify([=](LoopObserver& observer) { observer.on_cancel(kind, id); });
+}
+
 void LoopCore::add_observer(LoopObserver& observer) {
   if (std::ranges::find(observers_, &observer) != observers_.end()) {
     throw std::logic_error("gyre: the observer is added already");

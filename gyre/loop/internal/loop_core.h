@@ -77,11 +77,11 @@ class LoopCore {
   void remove_observer(LoopObserver& observer);
   void observe_schedule(CallbackKind kind, std::uint64_t id) {
     if (observed_) [[unlikely]]
-      notify([=](LoopObserver& observer) { observer.on_schedule(kind, id); });
+      notify_schedule(kind, id);
   }
   void observe_cancel(CallbackKind kind, std::uint64_t id) {
     if (observed_) [[unlikely]]
-      notify([=](LoopObserver& observer) { observer.on_cancel(kind, id); });
+      notify_cancel(kind, id);
   }
   [[gnu::cold]] void diagnose(const Diagnostic& diagnostic);
   FastPathStats fast_path_stats();
@@ -131,7 +131,10 @@ class LoopCore {
   void start_up();
   Result<void> turn(TimePoint until);
   void take_short_turns();
-  void take_ingress_now();
+  // Out of line, with what else is rare: what surrounds it is short and must stay so.
+  [[gnu::noinline]] void take_ingress_now();
+  [[gnu::cold]] void notify_schedule(CallbackKind kind, std::uint64_t id);
+  [[gnu::cold]] void notify_cancel(CallbackKind kind, std::uint64_t id);
   void apply_commands();
   void apply(Command& command);
   void observe_turn();
@@ -196,8 +199,12 @@ class LoopCore {
     ++stats.callbacks;
     if (!observed_) [[likely]] {
       guard(kind, callable);
-      return;
+    } else {
+      contain_observed(kind, callable, id);
     }
+  }
+  template <typename Callable>
+  [[gnu::noinline]] void contain_observed(CallbackKind kind, Callable& callable, std::uint64_t id) {
     notify([=](LoopObserver& observer) { observer.on_callback_start(kind, id); });
     const bool failed = !guard(kind, callable);
     notify([=](LoopObserver& observer) { observer.on_callback_end(kind, id, failed); });

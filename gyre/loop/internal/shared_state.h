@@ -57,6 +57,9 @@ struct SharedState {
   /// The thread that may touch the loop: its `thread_tag`. Null before the first run and after the end. Written under
   /// `ownership`; relaxed reads suffice, for they only ask "is it me?", and a thread knows what it wrote itself.
   std::atomic<const char*> owner{nullptr};
+  /// A run call, the final drain, or a borrowed call is on the owner's stack. Written under `ownership`, after `owner`;
+  /// `is_inside` reads it without.
+  std::atomic<bool> inside{false};
   /// The owner's: between run calls, somebody waits for the loop's native handle, so that calls which give the loop
   /// something to do must be seen there.
   bool waits_outside = false;
@@ -77,9 +80,8 @@ struct SharedState {
 
   /// Taken before `mutex` where both are needed.
   std::mutex ownership;
-  // Guarded by ownership; `inside` may be read without, see `is_inside`. It is set after `owner`.
-  std::atomic<bool> inside{false};  // a run call, the final drain, or a borrowed call is on the owner's stack
-  bool end_claimed = false;         // the loop was never run, and a thread was made to end it
+  // Guarded by ownership:
+  bool end_claimed = false;  // the loop was never run, and a thread was made to end it
   bool ended = false;
   LoopCore* core = nullptr;  // null once the loop is gone
 
