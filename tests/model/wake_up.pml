@@ -4,8 +4,8 @@
  *   spin -a wake_up.pml && cc -O2 -o pan pan.c && ./pan -a
  *
  * All accesses in the code are sequentially consistent, as they are here. The owner's sleep may also end by itself (a
- * timer), a few times and at any moment. The two physical wake-ups, futex and eventfd, behave alike: both remember that they were called.
- * Before it sleeps, the owner may ask whether it is alive, which takes over what was posted meanwhile, without running it;
+ * timer), a few times and at any moment. The two physical wake-ups, futex and eventfd, behave alike: both remember that
+ * they were called. Before it sleeps, the owner may ask whether it is alive, which takes over what was posted meanwhile, without running it;
  * only then it looks whether there is work. What is taken over is tasks or microtasks.
  *
  * With -DLATE_CHECK the owner looks at the flags before it says that it sleeps; with -DKEEP_REQUEST it forgets to clear the
@@ -15,7 +15,7 @@
 #define PRODUCERS 3
 #define TASKS_EACH 2
 
-bool ingress_pending;   /* set with the queue's mutex held */
+bool ingress_pending;   /* the list of posted tasks is not empty; the flag of commands is alike */
 bool wake_requested;
 bool sleeping;          /* the state word */
 bool signalled;         /* the futex word, or the eventfd's counter */
@@ -32,7 +32,7 @@ inline wake_now() {
   fi
 }
 
-/* The owner's: moves what was posted into its own queues, under the mutex. */
+/* The owner's: moves what was posted into its own queues, by one atomic exchange. */
 inline take_over() {
   if
   :: ingress_pending ->
@@ -55,7 +55,7 @@ proctype Producer() {
   bool requested_before;
   do
   :: posted < TASKS_EACH ->
-     atomic {  /* under the mutex */
+     atomic {  /* one compare-and-exchange; for commands, under a mutex */
        queued++;
        first = !ingress_pending;
        ingress_pending = true

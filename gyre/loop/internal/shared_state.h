@@ -34,12 +34,11 @@ inline thread_local const SharedState* offloading_for = nullptr;
 
 /// The part of a loop that other threads touch. It outlives the loop for as long as a `Remote` is held.
 ///
-/// Wake-up protocol. A producer publishes (`ingress`, `commands_pending`, or `wake_requested`), then reads how and
-/// whether the owner sleeps
-/// (`state`, `sleeps_in_poller`). The owner publishes that it goes to sleep, then reads what producers publish. All of
-/// these accesses are sequentially consistent, so at least one of the two sees the other: either the producer wakes the
-/// owner, or the owner does not go to sleep. A producer that finds `ingress` not empty or a flag set leaves the waking
-/// to the one who made it so.
+/// Wake-up protocol. A producer publishes (`ingress`, `commands_pending`, or `wake_requested`), then reads whether and
+/// how the owner sleeps (`state`, `sleeps_in_poller`). The owner publishes that it goes to sleep, then reads what
+/// producers publish. All of these accesses are sequentially consistent, so at least one of the two sees the other:
+/// either the producer wakes the owner, or the owner does not go to sleep. A producer that finds `ingress` not empty or
+/// a flag set leaves the waking to the one who made it so. tests/model/wake_up.pml is a model of this.
 struct SharedState {
   // Written by the owner when it falls asleep and wakes up, read by producers.
   alignas(kCacheLinePair) std::atomic<LoopState> state{LoopState::awake};
