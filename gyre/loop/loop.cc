@@ -148,6 +148,15 @@ Result<void> Loop::post_close(Task task) {
   return push<&LoopCore::close_callbacks, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::close);
 }
 
+void Loop::resize_microtasks(std::size_t count) {
+  const OwnerCall call(*core_->shared);
+  core_->microtasks.resize(count);
+}
+std::size_t Loop::microtask_capacity() const {
+  const OwnerCall call(*core_->shared);
+  return core_->microtasks.capacity();
+}
+
 Result<void> Loop::post(Task task, std::stop_token stop) {
   require(static_cast<bool>(task));
   return post(internal::unless_stopped(std::move(stop), std::move(task)));

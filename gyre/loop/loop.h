@@ -173,6 +173,13 @@ class Loop {
   }
   /// Runs in the next checkpoint when no tick and no microtask is left. Accepted during the final drain as well.
   Result<void> at_checkpoint_end(Task task);
+  /// Keeps room for so many microtasks from now on, while idle too, so that a flood of them allocates nothing. A loop
+  /// has none at first, gets what it needs, and keeps room for about a thousand when a flood is over. What is queued
+  /// stays.
+  void resize_microtasks(std::size_t count);
+  /// How many can be queued without another allocation, those included that are.
+  std::size_t microtask_capacity() const;
+
   /// Runs in the close phase, after immediates.
   Result<void> post_close(Task task);
 

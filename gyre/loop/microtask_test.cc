@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <string>
@@ -266,6 +267,20 @@ TEST_F(Microtask, ARuntimeMayDetachInItsOwnCallback) {
   runtime.ticks.push_back([] { ADD_FAILURE(); });
   loop.run_checkpoint();
   EXPECT_EQ(log, "detached ");
+}
+
+TEST_F(Microtask, RoomCanBeMadeBeforehandAndWhileSomeAreQueued) {  // R26
+  EXPECT_EQ(loop.microtask_capacity(), 0u);
+  std::vector<int> order;
+  for (int i = 0; i < 100; ++i) must(loop.queue_microtask([&order, i] { order.push_back(i); }));
+  loop.resize_microtasks(50'000);
+  EXPECT_GE(loop.microtask_capacity(), 50'000u);
+  for (int i = 100; i < 200; ++i) must(loop.queue_microtask([&order, i] { order.push_back(i); }));
+  loop.resize_microtasks(0);
+  must(loop.poll_once());
+  ASSERT_EQ(order.size(), 200u);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_LE(loop.microtask_capacity(), 256u);
 }
 
 }  // namespace

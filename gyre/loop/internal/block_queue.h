@@ -83,6 +83,7 @@ class BlockQueue {
     back_ = other.back_;
     back_limit_ = other.back_limit_;
     size_ += std::exchange(other.size_, 0);
+    blocks_in_use_ += other.blocks_in_use_;
     other.forget_blocks();
   }
   /// Gives spare blocks to `other` until it has `count`.
@@ -93,13 +94,23 @@ class BlockQueue {
   /// Gives spare blocks back that were not needed since the last call. True if it still has more than it keeps for
   /// good.
   bool trim() noexcept {
-    for (std::size_t unused = lowest_spare_count_; unused > 0 && spare_count_ > kSparesKept; --unused) {
+    for (std::size_t unused = lowest_spare_count_; unused > 0 && spare_count_ > spares_kept_; --unused) {
       delete take_spare();
     }
     lowest_spare_count_ = spare_count_;
     return has_excess();
   }
-  bool has_excess() const noexcept { return spare_count_ > kSparesKept; }
+  bool has_excess() const noexcept { return spare_count_ > spares_kept_; }
+
+  /// Keeps room for so many elements from now on: gets at once what is missing, gives back what is too much and free.
+  void resize(std::size_t slots) {
+    const std::size_t wanted = (slots + kSlots - 1) / kSlots;
+    while (blocks_in_use_ + spare_count_ < wanted) keep_spare(new Block);
+    spares_kept_ = wanted > 0 ? wanted - 1 : 0;  // one is in use, mostly
+    while (spare_count_ > 0 && blocks_in_use_ + spare_count_ > wanted) delete take_spare();
+  }
+  /// How many elements there is room for without another allocation, those included that are queued.
+  std::size_t capacity() const noexcept { return (blocks_in_use_ + spare_count_) * kSlots; }
 
   /// Destroys all elements and gives all memory back.
   void clear() noexcept {
@@ -112,7 +123,8 @@ class BlockQueue {
   std::size_t spare_blocks() const noexcept { return spare_count_; }
 
   static constexpr std::uint32_t kSlots = 64;
-  /// Blocks kept for good. With the one in use they hold 1024 elements, 64 KiB of tasks.
+  /// Blocks kept for good, unless `resize` says otherwise. With the one in use they hold 1024 elements, 64 KiB of
+  /// tasks.
   static constexpr std::size_t kSparesKept = 15;
 
  private:
@@ -133,6 +145,7 @@ class BlockQueue {
   void append_block() {
     Block* const block = spares_ != nullptr ? take_spare() : new Block;  // default-initialised: slots stay untouched
     block->next = nullptr;
+    ++blocks_in_use_;
     if (tail_ == nullptr) {
       head_ = block;
       front_ = block->first();
@@ -156,6 +169,7 @@ class BlockQueue {
     head_ = block->next;
     front_ = head_->begin;
     front_limit_ = head_ == tail_ ? nullptr : head_->end;
+    --blocks_in_use_;
     keep_spare(block);
   }
   void keep_spare(Block* block) noexcept {
@@ -172,6 +186,7 @@ class BlockQueue {
   void forget_blocks() noexcept {
     head_ = tail_ = nullptr;
     front_ = front_limit_ = back_ = back_limit_ = nullptr;
+    blocks_in_use_ = 0;
   }
 
   T* front_ = nullptr;
@@ -182,7 +197,9 @@ class BlockQueue {
   Block* head_ = nullptr;
   Block* tail_ = nullptr;
   Block* spares_ = nullptr;
+  std::size_t blocks_in_use_ = 0;
   std::size_t spare_count_ = 0;
+  std::size_t spares_kept_ = kSparesKept;
   std::size_t lowest_spare_count_ = 0;  // since the last trim
 };
 

@@ -168,5 +168,62 @@ TEST(BlockQueue, SplicingIntoAQueueThatWasUsedUp) {
   }
 }
 
+// --- Room ---
+
+TEST(BlockQueue, HasNoRoomUntilItIsUsed) {  // R26
+  BlockQueue<int> queue;
+  EXPECT_EQ(queue.capacity(), 0u);
+  queue.push_back(1);
+  EXPECT_EQ(queue.capacity(), BlockQueue<int>::kSlots);
+}
+
+TEST(BlockQueue, KeepsTheRoomItIsGiven) {  // R26
+  BlockQueue<int> queue;
+  queue.resize(10'000);
+  EXPECT_GE(queue.capacity(), 10'000u);
+  EXPECT_LT(queue.capacity(), 10'000u + BlockQueue<int>::kSlots);
+  for (int i = 0; i < 20'000; ++i) queue.push_back(std::move(i));
+  while (!queue.empty()) queue.pop_front();
+  while (queue.trim()) {
+  }
+  EXPECT_GE(queue.capacity(), 10'000u);
+  EXPECT_LT(queue.capacity(), 10'000u + BlockQueue<int>::kSlots);
+  queue.resize(0);
+  EXPECT_LE(queue.capacity(), BlockQueue<int>::kSlots);
+}
+
+TEST(BlockQueue, ChangesOfRoomLoseNothingAndKeepTheOrder) {  // R26
+  std::mt19937 random(26);
+  BlockQueue<int> queue;
+  BlockQueue<int> other;
+  int pushed = 0;
+  int popped = 0;
+  for (int step = 0; step < 200'000; ++step) {
+    switch (random() % 8) {
+      case 0:
+        queue.resize(random() % 2000);
+        break;
+      case 1:
+        static_cast<void>(queue.trim());
+        break;
+      case 2:
+        for (int i = 0; i < 70; ++i) other.push_back(int(pushed++));
+        queue.splice_back(other);
+        break;
+      case 3:
+      case 4:
+      case 5:
+        queue.push_back(int(pushed++));
+        break;
+      default:
+        for (unsigned i = random() % 40; i > 0 && !queue.empty(); --i) ASSERT_EQ(queue.take_front(), popped++);
+    }
+    ASSERT_EQ(queue.size(), static_cast<std::size_t>(pushed - popped));
+    ASSERT_GE(queue.capacity(), queue.size());
+  }
+  while (!queue.empty()) ASSERT_EQ(queue.take_front(), popped++);
+  EXPECT_EQ(popped, pushed);
+}
+
 }  // namespace
 }  // namespace gyre::internal
