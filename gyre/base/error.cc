@@ -59,6 +59,10 @@ const char* describe(Errc code) {
       return "abandoned";
     case Errc::fast_path_incompatible:
       return "not possible on the fast path";
+    case Errc::promise_cycle:
+      return "promise resolved with itself";
+    case Errc::all_rejected:
+      return "all promises were rejected";
   }
   return "unknown error";
 }

@@ -46,6 +46,8 @@ enum class Errc {
   permission_denied = 23,
   broken = 24,                  ///< The party that was to give the result has gone without giving one.
   fast_path_incompatible = 25,  ///< The loop may not use the kernel's poller, or has descriptors to watch with it.
+  promise_cycle = 26,           ///< A promise was resolved with itself.
+  all_rejected = 27,            ///< None of several promises was fulfilled; each one's reason is in the aggregate.
 };
 
 /// The category of `Errc`, named "gyre".

@@ -384,6 +384,25 @@ void Loop::detach(LoopBinding& binding) {
   const OwnerCall call(*core_->shared);
   std::erase(core_->bindings, &binding);
 }
+void Loop::add_extension(const void* key, std::shared_ptr<LoopExtension> extension) {
+  const OwnerCall call(*core_->shared);
+  if (extension == nullptr) throw std::invalid_argument("gyre: a loop was given no extension");
+  core_->extensions.emplace_back(key, std::move(extension));
+}
+LoopExtension* Loop::find_extension(const void* key) const {
+  const OwnerCall call(*core_->shared);
+  for (const auto& [its_key, extension] : core_->extensions) {
+    if (its_key == key) return extension.get();
+  }
+  return nullptr;
+}
+void Loop::remove_extension(const LoopExtension& extension) {
+  const OwnerCall call(*core_->shared);
+  std::erase_if(core_->extensions, [&](const auto& entry) { return entry.second.get() == &extension; });
+}
+void Loop::require_owner() const {
+  const OwnerCall call(*core_->shared);
+}
 void Loop::run_checkpoint() {
   const OwnerCall call(*core_->shared);
   const ContextScope none{Context()};  // what runs is no part of the callback that asks for it

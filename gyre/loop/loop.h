@@ -17,6 +17,7 @@
 #include <gyre/base/task.h>
 #include <gyre/loop/batch_limits.h>
 #include <gyre/loop/binding.h>
+#include <gyre/loop/extension.h>
 #include <gyre/loop/fast_path.h>
 #include <gyre/loop/ids.h>
 #include <gyre/loop/observer.h>
@@ -299,6 +300,14 @@ class Loop {
   /// Joins a runtime's queues to the loop's checkpoints until `detach`. The binding must outlive its attachment.
   void attach(LoopBinding& binding);
   void detach(LoopBinding& binding);
+  /// Keeps `extension` until the loop has ended, or until it is removed. It costs nothing before the end. `key`, the
+  /// address of something that the library owns, finds it again; null if nobody needs to.
+  void add_extension(const void* key, std::shared_ptr<LoopExtension> extension);
+  /// The extension that was added first with that key; null if there is none, and after the end.
+  LoopExtension* find_extension(const void* key) const;
+  void remove_extension(const LoopExtension& extension);
+  /// Throws std::logic_error where a method of this loop would: on another thread than the owner's.
+  void require_owner() const;
   /// Runs a checkpoint now; does nothing inside one, or while one is put off.
   void run_checkpoint();
   /// Puts the rest of the present checkpoint off: it goes on after the next task or immediate, or before the loop would

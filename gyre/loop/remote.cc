@@ -333,6 +333,10 @@ void Remote::on_done(Task callback) {
   shared_->on_done(std::move(callback));
 }
 
+bool Remote::on_loop_thread() const noexcept {
+  return shared_->on_owner_thread();
+}
+
 LoopState Remote::state() const {
   return shared_->state.load(std::memory_order_acquire);
 }

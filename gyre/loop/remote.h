@@ -116,6 +116,8 @@ class Remote {
   void on_done(Task callback);
 
   LoopState state() const;
+  /// True on the thread that owns the loop now: there, to wait for the loop is to wait for ever.
+  bool on_loop_thread() const noexcept;
 
  private:
   /// Where the next task is made that this thread posts; null where there is more to do than that.

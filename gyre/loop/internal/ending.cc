@@ -79,6 +79,11 @@ void LoopCore::end() {
     bindings.erase(bindings.begin());
     guard(CallbackKind::quiescence, [&] { binding->on_terminated(how); });
   }
+  while (!extensions.empty()) {
+    const auto extension = std::move(extensions.front().second);
+    extensions.erase(extensions.begin());
+    guard(CallbackKind::quiescence, [&] { extension->on_terminated(how); });
+  }
   discard_everything();
   {
     const std::lock_guard lock(state->mutex);

@@ -113,6 +113,7 @@ class LoopCore {
   TimerQueue timers;
   WatcherTable watchers{shared};
   std::vector<LoopBinding*> bindings;
+  std::vector<std::pair<const void*, std::shared_ptr<LoopExtension>>> extensions;
   std::shared_ptr<std::size_t> holds = std::make_shared<std::size_t>(0);
   LoopStats stats;
   const std::uint64_t loop_id;

@@ -1,0 +1,162 @@
+#include <gyre/promise/internal/reason_body.h>
+#include <gyre/promise/promise_base.h>
+#include <gyre/promise/promise_domain.h>
+
+namespace gyre::internal {
+
+PromiseBase::PromiseBase(PromiseDomain& domain) noexcept : domain_(&domain) {
+  domain.retain();
+  ++domain.live_;
+}
+
+PromiseBase::~PromiseBase() {
+  if (has_origin_) [[unlikely]]
+    domain_->origins_.erase(this);
+  if (status_ == PromiseStatus::rejected) static_cast<void>(Reason(reason_));
+  --domain_->live_;
+  domain_->release();
+}
+
+Reason PromiseBase::reason() const noexcept {
+  Reason held(reason_);
+  Reason copy = held;
+  static_cast<void>(held.release());
+  return copy;
+}
+
+// --- Settling ---
+
+void PromiseBase::leave_list() noexcept {
+  if (listed_ == Listed::pending) {
+    unlink();
+  } else if (listed_ == Listed::bound) {
+    next = previous = this;
+  }
+  listed_ = Listed::no;
+}
+
+void PromiseBase::publish(PromiseStatus status, Reaction* last) noexcept {
+  if (listed_ != Listed::no) leave_list();
+  claimed_ = true;
+  if (status == PromiseStatus::rejected && !handled_) [[unlikely]]
+    domain_->add_unhandled(*this);
+  status_ = status;
+  if (last != nullptr) domain_->start(*this, last);
+}
+
+void PromiseBase::publish_fulfilled() noexcept {
+  publish(PromiseStatus::fulfilled, std::exchange(last_, nullptr));
+}
+
+void PromiseBase::reject(Reason reason) noexcept {
+  if (has_origin_ && reason.trace().empty()) [[unlikely]]
+    reason = domain_->with_origin(*this, std::move(reason));
+  Reaction* const last = last_;
+  reason_ = reason.release();
+  publish(PromiseStatus::rejected, last);
+}
+
+void PromiseBase::reject_as(const PromiseBase& source, bool source_was_reported) noexcept {
+  if (source_was_reported && !handled_) {
+    reported_ = true;
+    handled_ = true;  // keeps it out of the list
+  }
+  reject(source.reason());
+  if (reported_) handled_ = false;  // a handler that comes is news
+}
+
+// Its last resolver is gone.
+void PromiseBase::break_promise() noexcept {
+  claimed_ = true;
+  if (references_ == 1) return;  // nobody will know
+  reject(Error(Errc::broken, "the promise was abandoned: everything that could have settled it has gone"));
+}
+
+void PromiseBase::reject_at_end() noexcept {
+  if (domain_->has_ended()) {
+    // Born too late.
+    claimed_ = true;
+    handled_ = true;
+    reject(Error(Errc::terminated, "the loop has ended, and the promise with it"));
+    handled_ = false;
+    return;
+  }
+  insert_before(domain_->pending_);
+  listed_ = Listed::pending;
+}
+
+// --- Reactions ---
+
+void PromiseBase::add_reaction(Reaction& reaction) noexcept {
+  if (!is_pending()) {
+    if (reaction.is_immediate) {
+      reaction.run(*this);
+    } else {
+      domain_->enqueue(reaction, *this);
+    }
+    return;
+  }
+  if (last_ == nullptr) {
+    reaction.next_reaction = &reaction;
+  } else {
+    reaction.next_reaction = last_->next_reaction;
+    last_->next_reaction = &reaction;
+  }
+  last_ = &reaction;
+}
+
+void PromiseBase::remove_reaction(Reaction& reaction) noexcept {
+  Reaction* before = last_;
+  while (before->next_reaction != &reaction) before = before->next_reaction;
+  if (before == &reaction) {
+    last_ = nullptr;
+    return;
+  }
+  before->next_reaction = reaction.next_reaction;
+  if (last_ == &reaction) last_ = before;
+}
+
+void PromiseBase::set_handled() noexcept {
+  handled_ = true;
+  if (status_ != PromiseStatus::rejected) return;
+  if (listed_ == Listed::unhandled) {
+    domain_->remove_unhandled(*this);
+  } else if (reported_) {
+    domain_->handled_late(*this);
+  }
+}
+
+// --- Following another promise ---
+
+bool PromiseBase::bind_to(PromiseBase& inner) noexcept {
+  // Rings of more links than this stay until the loop's end; to look further would make long chains slow.
+  constexpr int kLongestRing = 1000;
+  claimed_ = true;
+  if (listed_ == Listed::pending) unlink();
+  listed_ = Listed::no;
+  const PromiseBase* at = &inner;
+  for (int i = 0; i < kLongestRing && at->listed_ == Listed::bound; ++i) {
+    at = static_cast<const PromiseBase*>(at->next);
+    if (at == this) return false;
+  }
+  // Not a ring's link but a note, in memory that is free meanwhile.
+  next = &inner;
+  listed_ = Listed::bound;
+  return true;
+}
+
+void PromiseBase::unbind() noexcept {
+  if (listed_ == Listed::bound) leave_list();
+}
+
+// --- Going ---
+
+void PromiseBase::bury() noexcept {
+  domain_->bury(*this);
+}
+
+void PromiseBase::set_origin(const PromiseBase* parent, const std::source_location& where) {
+  domain_->set_origin(*this, parent, where);
+}
+
+}  // namespace gyre::internal

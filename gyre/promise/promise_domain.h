@@ -1,0 +1,141 @@
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include <gyre/loop/loop.h>
+#include <gyre/promise/promise_base.h>
+
+namespace gyre {
+
+/// What becomes of rejections that nobody handles once the loop has ended.
+enum class LateRejections : std::uint8_t {
+  ignored,   ///< They are dropped.
+  isolated,  ///< `on_unhandled_rejection` is called for each, on a thread of its own.
+};
+
+struct PromiseOptions {
+  /// Told of every rejection that nobody has handled by the end of the checkpoint in which it happened, in the order of
+  /// the rejections, on the loop's thread. What it throws is contained by the loop, and the next report follows. Without
+  /// it, unhandled rejections go to `LoopOptions::on_callback_error` as errors.
+  UniqueFunction<void(const Reason& reason)> on_unhandled_rejection = {};
+  /// Told when a rejection that was reported has found a handler after all, at the end of that checkpoint.
+  UniqueFunction<void(const Reason& reason)> on_rejection_handled = {};
+  LateRejections late_rejections = LateRejections::ignored;
+  /// So many places are recorded for each promise: where it was made, and where those before it in its chain were. A
+  /// rejection shows them (`Reason::trace`). 0 costs nothing; otherwise an allocation or two per promise.
+  std::size_t trace_depth = 0;
+  /// Reactions that settle together share a microtask, up to this many. The order of everything stays the same; what
+  /// counts or limits microtasks counts fewer, and a checkpoint that is put off or closed ends after the whole batch.
+  std::size_t reaction_batch = 1;
+  /// Where the end of the loop refuses a reaction, callbacks of `finally` run all the same, because they free things.
+  bool run_finally_at_end = false;
+};
+
+namespace internal {
+
+class CoroutineBase;
+class RemoteLink;
+
+/// What the promises of one adapter share: their loop, the reactions that are to run, the promises that the end of the
+/// loop has to reject, the rejections that nobody has handled. It lives as long as its `Promises`, or any promise.
+class PromiseDomain {
+ public:
+  /// The domain of promises that are made from the loop itself.
+  static PromiseDomain& of(Loop& loop);
+  /// With one reference, which the caller takes over.
+  static PromiseDomain* make(Loop& loop, PromiseOptions options);
+
+  PromiseDomain(const PromiseDomain&) = delete;
+  PromiseDomain& operator=(const PromiseDomain&) = delete;
+
+  void retain() noexcept { ++references_; }
+  void release() noexcept {
+    if (--references_ == 0) delete this;
+  }
+
+  /// Null once the loop has ended.
+  Loop* loop() const noexcept { return loop_; }
+  const Remote& remote() const noexcept { return remote_; }
+  std::uint64_t loop_id() const noexcept { return loop_id_; }
+  /// Throws std::logic_error on another thread than the loop's.
+  void require_thread() const {
+    if (loop_ != nullptr) loop_->require_owner();
+  }
+  bool has_ended() const noexcept { return loop_ == nullptr; }
+  PromiseOptions& options() noexcept { return options_; }
+  std::size_t live_promises() const noexcept { return live_; }
+  std::size_t unhandled() const noexcept;
+
+  /// Queues a reaction as a microtask.
+  void enqueue(Reaction& reaction, PromiseBase& source) noexcept;
+  /// Settles by calling `settle` within a microtask, and runs the reactions to that in the same one.
+  template <typename Settle>
+  void settle_in_place(Settle&& settle) {
+    ReactionQueue reactions;
+    ReactionQueue* const outer = std::exchange(captured_, &reactions);
+    settle();
+    captured_ = outer;
+    run_all(reactions);
+  }
+
+  void track(CoroutineBase& frame) noexcept;
+  void track(RemoteLink& link) noexcept;
+
+ private:
+  friend class PromiseBase;
+
+  class Extension;
+  class Check;
+  struct RunReactions;
+  struct Origin;
+
+  PromiseDomain(Loop& loop, PromiseOptions options);
+  ~PromiseDomain();
+
+  void start(PromiseBase& source, Reaction* last) noexcept;
+  void schedule(std::size_t reactions) noexcept;
+  void run(std::size_t reactions);
+  void run_one(Reaction& reaction);
+  void run_all(ReactionQueue& reactions);
+  void refuse_all() noexcept;
+  void bury(PromiseBase& promise) noexcept;
+  void end() noexcept;
+
+  void add_unhandled(PromiseBase& promise) noexcept;
+  void remove_unhandled(PromiseBase& promise) noexcept;
+  void handled_late(PromiseBase& promise) noexcept;
+  void schedule_check() noexcept;
+  void check();
+  void report_late(PromiseBase& promise) noexcept;
+
+  void set_origin(PromiseBase& promise, const PromiseBase* parent, const std::source_location& where);
+  Reason with_origin(const PromiseBase& promise, Reason reason);
+
+  Loop* loop_;
+  ReactionQueue ready_;
+  ReactionQueue* captured_ = nullptr;  // where reactions go instead, during settle_in_place
+  std::uint64_t references_ = 1;
+  std::size_t live_ = 0;
+  Links pending_;
+  Links unhandled_;
+  Links buried_;
+  Links frames_;
+  Links links_;
+  std::vector<Reason> handled_late_;
+  std::unordered_map<const PromiseBase*, std::shared_ptr<const Origin>> origins_;
+  PromiseOptions options_;
+  Remote remote_;
+  const std::uint64_t loop_id_;
+  const LoopExtension* extension_ = nullptr;  // to be taken from the loop by the destructor
+  bool check_scheduled_ = false;
+  bool refusing_ = false;
+  bool burying_ = false;
+  std::vector<std::jthread> reporters_;  // last: they use the rest until they are joined
+};
+
+}  // namespace internal
+
+}  // namespace gyre
