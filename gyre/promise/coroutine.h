@@ -216,11 +216,13 @@ class CoroutinePromise final : public CoroutinePromiseBase<T> {
     return std::coroutine_handle<CoroutinePromise>::from_promise(*this);
   }
 };
-template <>
-class CoroutinePromise<void> final : public CoroutinePromiseBase<void> {
+// Partial, although there is only one: RemoteResolver need not be complete yet.
+template <typename T>
+  requires std::is_void_v<T>
+class CoroutinePromise<T> final : public CoroutinePromiseBase<T> {
  public:
-  using CoroutinePromiseBase<void>::CoroutinePromiseBase;
-  void return_void() { settle(); }
+  using CoroutinePromiseBase<T>::CoroutinePromiseBase;
+  void return_void() { this->settle(); }
 
  private:
   std::coroutine_handle<> frame() noexcept override {
