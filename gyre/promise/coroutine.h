@@ -43,14 +43,14 @@ class Awaiter final : private Reaction {
   bool await_ready() const noexcept { return false; }
   template <typename P>
   void await_suspend(std::coroutine_handle<P> frame) {
-    source_->domain().require_thread();
+    waits_ = source_->is_pending();
+    if (waits_) source_->domain().require_thread();
     frame_ = frame;
     if constexpr (OwnCoroutine<P>) {
       coroutine_ = &frame.promise();
       coroutine_->is_suspended = true;
     }
     source_->mark_handled();
-    waits_ = source_->is_pending();
     source_->add_reaction(*this);  // after the end of the loop, this destroys the frame, and with it this object
   }
   T await_resume() {

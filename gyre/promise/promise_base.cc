@@ -5,16 +5,14 @@
 namespace gyre::internal {
 
 PromiseBase::PromiseBase(PromiseDomain& domain) noexcept : domain_(&domain) {
-  domain.retain();
-  ++domain.live_;
+  domain.retain_promise();
 }
 
 PromiseBase::~PromiseBase() {
   if (has_origin_) [[unlikely]]
     domain_->origins_.erase(this);
   if (status_ == PromiseStatus::rejected) static_cast<void>(Reason(reason_));
-  --domain_->live_;
-  domain_->release();
+  domain_->release_promise();
 }
 
 Reason PromiseBase::reason() const noexcept {
@@ -87,7 +85,7 @@ void PromiseBase::reject_at_end() noexcept {
 
 // --- Reactions ---
 
-void PromiseBase::add_reaction(Reaction& reaction) noexcept {
+void PromiseBase::add_reaction(Reaction& reaction) {
   if (!is_pending()) {
     if (reaction.is_immediate) {
       reaction.run(*this);

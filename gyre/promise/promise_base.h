@@ -146,8 +146,9 @@ class PromiseBase : private Links {
   /// With the reason of another promise, passed on: if that was reported as unhandled, this one is not again.
   void reject_as(const PromiseBase& source, bool source_was_reported) noexcept;
 
-  /// Queues the reaction for the settlement, or at once if there has been one.
-  void add_reaction(Reaction& reaction) noexcept;
+  /// Queues the reaction for the settlement, or at once if there has been one. Throws only on another thread than the
+  /// loop's, and only if there has been one.
+  void add_reaction(Reaction& reaction);
   /// Takes a reaction back. It must be waiting for the settlement. Takes time in proportion to their number.
   void remove_reaction(Reaction& reaction) noexcept;
   /// Somebody looks after the rejection.

@@ -105,42 +105,18 @@ void PromiseDomain::track(RemoteLink& link) noexcept {
 
 // --- Reactions ---
 
-/// A microtask that runs the reactions that are next in line.
-struct PromiseDomain::RunReactions {
-  PromiseDomain* domain;
-  std::size_t count;
-  void operator()() const {
-    if (count == 1) [[likely]] {
-      domain->run_one(*domain->ready_.pop());
-    } else {
-      domain->run(count);
-    }
-  }
-};
-
-void PromiseDomain::schedule(std::size_t reactions) noexcept {
-  // If the loop refuses, its end is near: that disposes of what is ready. The reactions bring their own context.
-  if (current_context == nullptr) [[likely]] {
-    static_cast<void>(loop_->queue_microtask(RunReactions{this, reactions}));
-  } else {
-    const ContextScope none{Context()};
-    static_cast<void>(loop_->queue_microtask(RunReactions{this, reactions}));
-  }
-}
-
-void PromiseDomain::enqueue(Reaction& reaction, PromiseBase& source) noexcept {
-  source.retain();
-  reaction.queued_source = &source;
-  ready_.push(reaction);
-  if (loop_ != nullptr) [[likely]] {
-    schedule(1);
-  } else {
-    refuse_all();
-  }
+// The reactions bring their own context.
+void PromiseDomain::schedule_without_context(std::size_t reactions) {
+  const ContextScope none{Context()};
+  static_cast<void>(loop_->queue_microtask(RunReactions{this, reactions}));
 }
 
 // All reactions to a settlement, whose ring ends with `last`.
 void PromiseDomain::start(PromiseBase& source, Reaction* last) noexcept {
+  if (last->next_reaction == last && !last->is_immediate && captured_ == nullptr) [[likely]] {
+    enqueue(*last, source);
+    return;
+  }
   const StatePtr<PromiseBase> keep(source);
   std::size_t batch = 0;
   Reaction* at = last->next_reaction;
@@ -152,13 +128,13 @@ void PromiseDomain::start(PromiseBase& source, Reaction* last) noexcept {
       reaction.run(source);
       continue;
     }
-    source.retain();
-    reaction.queued_source = &source;
     if (captured_ != nullptr) {
+      source.retain();
+      reaction.queued_source = &source;
       captured_->push(reaction);
       continue;
     }
-    ready_.push(reaction);
+    add_ready(reaction, source);
     if (loop_ != nullptr && ++batch == options_.reaction_batch) schedule(std::exchange(batch, 0));
   }
   if (loop_ == nullptr) {
@@ -166,11 +142,6 @@ void PromiseDomain::start(PromiseBase& source, Reaction* last) noexcept {
   } else if (batch > 0) {
     schedule(batch);
   }
-}
-
-void PromiseDomain::run_one(Reaction& reaction) {
-  const auto source = StatePtr<PromiseBase>::adopt(reaction.queued_source);
-  reaction.run(*source);
 }
 
 void PromiseDomain::run(std::size_t reactions) {
@@ -206,11 +177,25 @@ void PromiseDomain::refuse_all() noexcept {
 
 // Nobody refers to the promise any more. A long chain of promises goes link by link, not by recursion.
 void PromiseDomain::bury(PromiseBase& promise) noexcept {
-  promise.leave_list();
-  promise.insert_before(buried_);
-  if (burying_) return;
-  const StatePtr<PromiseDomain> keep(*this);
+  if (promise.listed_ != PromiseBase::Listed::no) promise.leave_list();
+  if (burying_) {
+    promise.insert_before(buried_);
+    return;
+  }
+  ++references_;
   burying_ = true;
+  if (promise.is_pending() && promise.last_ != nullptr) [[unlikely]] {
+    promise.insert_before(buried_);
+  } else {
+    promise.destroy();
+  }
+  if (!buried_.is_alone()) [[unlikely]]
+    bury_rest();
+  burying_ = false;
+  release_promise();
+}
+
+void PromiseDomain::bury_rest() noexcept {
   while (!buried_.is_alone()) {
     auto& dead = *static_cast<PromiseBase*>(buried_.next);
     dead.unlink();
@@ -226,7 +211,6 @@ void PromiseDomain::bury(PromiseBase& promise) noexcept {
     }
     dead.destroy();
   }
-  burying_ = false;
 }
 
 // --- Rejections that nobody handles ---

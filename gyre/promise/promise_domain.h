@@ -51,9 +51,19 @@ class PromiseDomain {
   PromiseDomain(const PromiseDomain&) = delete;
   PromiseDomain& operator=(const PromiseDomain&) = delete;
 
-  void retain() noexcept { ++references_; }
+  /// For all but promises.
+  void retain() noexcept {
+    ++references_;
+    ++outside_references_;
+  }
   void release() noexcept {
-    if (--references_ == 0) delete this;
+    --outside_references_;
+    release_promise();
+  }
+  void retain_promise() noexcept { ++references_; }
+  void release_promise() noexcept {
+    if (--references_ == 0) [[unlikely]]
+      delete this;
   }
 
   /// Null once the loop has ended.
@@ -66,11 +76,19 @@ class PromiseDomain {
   }
   bool has_ended() const noexcept { return loop_ == nullptr; }
   PromiseOptions& options() noexcept { return options_; }
-  std::size_t live_promises() const noexcept { return live_; }
+  std::size_t live_promises() const noexcept { return references_ - outside_references_; }
   std::size_t unhandled() const noexcept;
 
-  /// Queues a reaction as a microtask.
-  void enqueue(Reaction& reaction, PromiseBase& source) noexcept;
+  /// Queues a reaction as a microtask. Throws, and has done nothing, on another thread than the loop's.
+  void enqueue(Reaction& reaction, PromiseBase& source) {
+    if (loop_ != nullptr) [[likely]] {
+      schedule(1);
+      add_ready(reaction, source);
+    } else {
+      add_ready(reaction, source);
+      refuse_all();
+    }
+  }
   /// Settles by calling `settle` within a microtask, and runs the reactions to that in the same one.
   template <typename Settle>
   void settle_in_place(Settle&& settle) {
@@ -89,19 +107,48 @@ class PromiseDomain {
 
   class Extension;
   class Check;
-  struct RunReactions;
   struct Origin;
+
+  /// A microtask that runs the reactions that are next in line.
+  struct RunReactions {
+    PromiseDomain* domain;
+    std::size_t count;
+    void operator()() const {
+      if (count == 1) [[likely]] {
+        domain->run_one(*domain->ready_.pop());
+      } else {
+        domain->run(count);
+      }
+    }
+  };
 
   PromiseDomain(Loop& loop, PromiseOptions options);
   ~PromiseDomain();
 
   void start(PromiseBase& source, Reaction* last) noexcept;
-  void schedule(std::size_t reactions) noexcept;
+  void schedule(std::size_t reactions) {
+    // If the loop refuses, its end is near: that disposes of what is ready.
+    if (current_context == nullptr) [[likely]] {
+      static_cast<void>(loop_->queue_microtask(RunReactions{this, reactions}));
+    } else {
+      schedule_without_context(reactions);
+    }
+  }
+  void schedule_without_context(std::size_t reactions);
+  void add_ready(Reaction& reaction, PromiseBase& source) noexcept {
+    source.retain();
+    reaction.queued_source = &source;
+    ready_.push(reaction);
+  }
   void run(std::size_t reactions);
-  void run_one(Reaction& reaction);
+  void run_one(Reaction& reaction) {
+    const auto source = StatePtr<PromiseBase>::adopt(reaction.queued_source);
+    reaction.run(*source);
+  }
   void run_all(ReactionQueue& reactions);
   void refuse_all() noexcept;
   void bury(PromiseBase& promise) noexcept;
+  void bury_rest() noexcept;
   void end() noexcept;
 
   void add_unhandled(PromiseBase& promise) noexcept;
@@ -117,8 +164,8 @@ class PromiseDomain {
   Loop* loop_;
   ReactionQueue ready_;
   ReactionQueue* captured_ = nullptr;  // where reactions go instead, during settle_in_place
-  std::uint64_t references_ = 1;
-  std::size_t live_ = 0;
+  std::size_t references_ = 1;
+  std::size_t outside_references_ = 1;
   Links pending_;
   Links unhandled_;
   Links buried_;
