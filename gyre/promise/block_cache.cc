@@ -7,9 +7,9 @@
 namespace gyre::internal {
 namespace {
 
-// Blocks come in steps of 32 bytes up to 512. Larger ones are rare and go to the allocator.
-constexpr std::size_t kStep = 32;
-constexpr std::size_t kClasses = 16;
+// Blocks come in steps of 16 bytes up to 512. Larger ones are rare and go to the allocator.
+constexpr std::size_t kStep = 16;
+constexpr std::size_t kClasses = 32;
 // Of each size, a thread keeps as many free blocks as fit in this.
 constexpr std::size_t kKeptBytes = 256 * 1024;
 

@@ -31,7 +31,7 @@ template <typename T>
 Stored<T> value_of(PromiseState<T>& source) {
   if constexpr (std::is_void_v<T>) {
     return {};
-  } else if constexpr (std::is_copy_constructible_v<T>) {
+  } else if constexpr (kIsCopyable<T>) {
     if (source.is_unique()) return std::move(source.take());
     return std::as_const(source.value());
   } else {
@@ -169,7 +169,7 @@ struct AllRule {
   }
   template <typename State>
   void rejected(State& state, std::size_t, Reason reason) {
-    values = {};
+    values = decltype(values)();
     state.reject(std::move(reason));
   }
 
@@ -182,7 +182,7 @@ struct AllRule {
       Out all;
       all.reserve(values.size());
       for (auto& value : values) all.push_back(std::move(*value));
-      values = {};
+      values = decltype(values)();
       state.fulfil(std::move(all));
     }
   }
@@ -222,7 +222,7 @@ struct AllSettledRule {
     Out all;
     all.reserve(values.size());
     for (auto& value : values) all.push_back(std::move(*value));
-    values = {};
+    values = decltype(values)();
     state.fulfil(std::move(all));
   }
 
@@ -248,7 +248,7 @@ struct Rejections {
   Reason aggregate() {
     std::vector<Reason> all;
     for (auto& one : reasons) all.push_back(*std::move(one));
-    reasons = {};
+    reasons.clear();
     return AggregateError(std::move(all));
   }
 };
@@ -264,7 +264,7 @@ struct AnyRule {
   }
   template <typename State>
   void fulfilled(State& state, std::size_t, PromiseState<T>& source) {
-    rejections.reasons = {};
+    rejections.reasons.clear();
     state.settle_as(source, false);
   }
   template <typename State>
@@ -364,11 +364,11 @@ struct AllPackRule {
     std::get<kIndex>(values).emplace(value_of(source));
     if (--left > 0) return;
     std::apply([&](auto&... value) { state.fulfil(std::move(*value)...); }, values);
-    values = {};
+    values = decltype(values)();
   }
   template <std::size_t, typename State>
   void rejected(State& state, Reason reason) {
-    values = {};
+    values = decltype(values)();
     state.reject(std::move(reason));
   }
 
@@ -401,7 +401,7 @@ struct AllSettledPackRule {
   void finish(State& state) {
     if (--left > 0) return;
     std::apply([&](auto&... value) { state.fulfil(std::move(*value)...); }, values);
-    values = {};
+    values = decltype(values)();
   }
   std::size_t left = sizeof...(Ts);
   std::tuple<std::optional<Settled<Ts>>...> values;
@@ -414,7 +414,7 @@ struct AnyPackRule {
   AnyPackRule() { rejections.start(sizeof...(Ts)); }
   template <std::size_t kIndex, typename State, typename T>
   void fulfilled(State& state, PromiseState<T>& source) {
-    rejections.reasons = {};
+    rejections.reasons.clear();
     state.fulfil(std::in_place_index<kIndex>, value_of(source));
   }
   template <std::size_t kIndex, typename State>

@@ -57,7 +57,7 @@ class Awaiter final : private Reaction {
     if (ended_) throw ErrorException(Error(Errc::terminated, "the loop has ended while a coroutine was waiting"));
     if (source_->status() == PromiseStatus::rejected) source_->reason().rethrow();
     if constexpr (!std::is_void_v<T>) {
-      if constexpr (std::is_copy_constructible_v<T>) {
+      if constexpr (kIsCopyable<T>) {
         if (moves_ && source_->is_unique()) return std::move(source_->take());
         return source_->value();
       } else {

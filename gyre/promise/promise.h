@@ -340,12 +340,14 @@ class Relay final : public Reaction {
   }
   explicit Relay(PromiseState<T>& target) : Reaction(true), target_(&target) {}
   void run(PromiseBase& source) override {
-    target_->settle_as(static_cast<PromiseState<T>&>(source), false);
+    if (target_->is_pending()) target_->settle_as(static_cast<PromiseState<T>&>(source), false);
     finish();
   }
   void refuse(PromiseBase& source) noexcept override { run(source); }
   void abandon() noexcept override {
-    target_->reject(Error(Errc::broken, "the promise was abandoned: the one that it followed has gone"));
+    if (target_->is_pending()) {
+      target_->reject(Error(Errc::broken, "the promise was abandoned: the one that it followed has gone"));
+    }
     finish();
   }
 

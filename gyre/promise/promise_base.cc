@@ -25,17 +25,14 @@ Reason PromiseBase::reason() const noexcept {
 // --- Settling ---
 
 void PromiseBase::leave_list() noexcept {
-  if (listed_ == Listed::pending) {
-    unlink();
-  } else if (listed_ == Listed::bound) {
-    next = previous = this;
-  }
+  unlink();
   listed_ = Listed::no;
 }
 
 void PromiseBase::publish(PromiseStatus status, Reaction* last) noexcept {
   if (listed_ != Listed::no) leave_list();
   claimed_ = true;
+  bound_to_ = nullptr;
   if (status == PromiseStatus::rejected && !handled_) [[unlikely]]
     domain_->add_unhandled(*this);
   status_ = status;
@@ -130,21 +127,18 @@ bool PromiseBase::bind_to(PromiseBase& inner) noexcept {
   // Rings of more links than this stay until the loop's end; to look further would make long chains slow.
   constexpr int kLongestRing = 1000;
   claimed_ = true;
-  if (listed_ == Listed::pending) unlink();
-  listed_ = Listed::no;
+  // A ring that leads through handlers, too, is not found here. The end of the loop dissolves it.
+  if (listed_ == Listed::no && !domain_->has_ended()) {
+    insert_before(domain_->pending_);
+    listed_ = Listed::pending;
+  }
   const PromiseBase* at = &inner;
-  for (int i = 0; i < kLongestRing && at->listed_ == Listed::bound; ++i) {
-    at = static_cast<const PromiseBase*>(at->next);
+  for (int i = 0; i < kLongestRing && at->bound_to_ != nullptr; ++i) {
+    at = at->bound_to_;
     if (at == this) return false;
   }
-  // Not a ring's link but a note, in memory that is free meanwhile.
-  next = &inner;
-  listed_ = Listed::bound;
+  bound_to_ = &inner;
   return true;
-}
-
-void PromiseBase::unbind() noexcept {
-  if (listed_ == Listed::bound) leave_list();
 }
 
 // --- Going ---

@@ -165,7 +165,7 @@ class PromiseBase : private Links {
   /// Binds this promise to `inner`, which will settle it. False if that would make a ring, of which nothing can be
   /// settled.
   bool bind_to(PromiseBase& inner) noexcept;
-  void unbind() noexcept;
+  void unbind() noexcept { bound_to_ = nullptr; }
 
   /// Has the end of the loop reject this promise, if it is pending then.
   void reject_at_end() noexcept;
@@ -182,7 +182,7 @@ class PromiseBase : private Links {
  private:
   friend class PromiseDomain;
 
-  enum class Listed : std::uint8_t { no, pending, unhandled, bound };
+  enum class Listed : std::uint8_t { no, pending, unhandled };
 
   void bury() noexcept;
   void break_promise() noexcept;
@@ -195,6 +195,7 @@ class PromiseBase : private Links {
     Reaction* last_ = nullptr;  // while pending: the last reaction of a ring
     ReasonBody* reason_;        // once rejected
   };
+  const PromiseBase* bound_to_ = nullptr;  // what will settle it, while that is pending
   std::uint32_t references_ = 1;
   std::uint32_t resolvers_ = 0;
   PromiseStatus status_ = PromiseStatus::pending;

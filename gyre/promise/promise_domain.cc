@@ -71,7 +71,6 @@ void PromiseDomain::end() noexcept {
   loop_ = nullptr;
   extension_ = nullptr;
   refuse_all();
-  while (!links_.is_alone()) static_cast<RemoteLink*>(links_.next)->end();
   while (!pending_.is_alone()) {
     StatePtr<PromiseBase> promise(*static_cast<PromiseBase*>(pending_.next));
     promise->claimed_ = true;
@@ -81,6 +80,7 @@ void PromiseDomain::end() noexcept {
     promise->reject(Error(Errc::terminated, "the loop has ended before the promise was settled"));
     promise->handled_ = handled;
   }
+  while (!links_.is_alone()) static_cast<RemoteLink*>(links_.next)->end();
   // Coroutines whose awaited promise could not be settled.
   while (!frames_.is_alone()) {
     static_cast<CoroutineBase*>(frames_.next)

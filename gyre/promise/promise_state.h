@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include <gyre/promise/copyable.h>
 #include <gyre/promise/promise_base.h>
 #include <gyre/promise/promise_domain.h>
 
@@ -41,9 +42,9 @@ class PromiseState : public PromiseBase {
       return;
     }
     try {
-      if (source.is_unique() || !std::is_copy_constructible_v<T>) {
+      if (source.is_unique() || !kIsCopyable<T>) {
         fulfil(std::move(source.take()));
-      } else if constexpr (std::is_copy_constructible_v<T>) {
+      } else if constexpr (kIsCopyable<T>) {
         fulfil(std::as_const(source.value()));
       }
     } catch (...) {
@@ -103,7 +104,7 @@ class PromiseState<void> : public PromiseBase {
   friend void destroy_in_block(Block* block) noexcept;
 };
 
-static_assert(sizeof(PromiseState<void*>) <= 64);
+static_assert(sizeof(PromiseState<void*>) <= 72);
 
 // --- Following ---
 
@@ -147,7 +148,7 @@ class Follower final : public Reaction {
   }
   void abandon() noexcept override {
     target_->unbind();
-    if (!target_->is_unique()) {
+    if (target_->is_pending() && !target_->is_unique()) {
       target_->reject(Error(Errc::broken, "the promise was abandoned: the one that it followed has gone"));
     }
     finish();
@@ -155,7 +156,8 @@ class Follower final : public Reaction {
 
  private:
   void pass_on(PromiseBase& source) noexcept {
-    target_->settle_as(static_cast<PromiseState<T>&>(source), was_reported_);
+    // The end of the loop may have rejected it before.
+    if (target_->is_pending()) target_->settle_as(static_cast<PromiseState<T>&>(source), was_reported_);
     finish();
   }
   void finish() noexcept {

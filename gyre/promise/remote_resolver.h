@@ -164,7 +164,7 @@ class Forward final : public Reaction {
       target_.reject(source.reason());
     } else if constexpr (std::is_void_v<T>) {
       target_.resolve();
-    } else if constexpr (std::is_copy_constructible_v<T>) {
+    } else if constexpr (kIsCopyable<T>) {
       target_.resolve(std::as_const(source.value()));
     } else {
       target_.resolve(std::move(source.take()));

@@ -73,7 +73,7 @@ Promise<T> unless_stopped(const Promise<T>& promise, std::stop_token token) {
                                                      [resolver] { resolver.reject(internal::stopped()); });
   if constexpr (std::is_void_v<T>) {
     promise.then([watch, resolver] { resolver.resolve(); }, [watch, resolver](const Reason& r) { resolver.reject(r); });
-  } else if constexpr (std::is_copy_constructible_v<T>) {
+  } else if constexpr (internal::kIsCopyable<T>) {
     promise.then([watch, resolver](const T& value) { resolver.resolve(value); },
                  [watch, resolver](const Reason& r) { resolver.reject(r); });
   } else {

@@ -20,8 +20,34 @@ struct IsApplicable : std::false_type {};
 template <typename F, typename... Parts>
 struct IsApplicable<F, std::tuple<Parts...>> : std::bool_constant<std::is_invocable_v<F&, const Parts&...>> {};
 
+/// The type of a handler's one parameter, where it has just one form.
+template <typename Signature>
+struct Parameter {};
+template <typename R, typename C, typename A>
+struct Parameter<R (C::*)(A)> {
+  using type = A;
+};
+template <typename R, typename C, typename A>
+struct Parameter<R (C::*)(A) const> {
+  using type = A;
+};
+template <typename R, typename C, typename A>
+struct Parameter<R (C::*)(A) noexcept> {
+  using type = A;
+};
+template <typename R, typename C, typename A>
+struct Parameter<R (C::*)(A) const noexcept> {
+  using type = A;
+};
+template <typename F>
+concept TakesReference = requires {
+  requires std::is_lvalue_reference_v<typename Parameter<decltype(&F::operator())>::type>;
+};
+
+/// The handler looks at the value, or copies it. A container of what cannot be copied seems to be copyable until it is.
 template <typename F, typename T>
-concept TakesByReference = std::is_invocable_v<F&, const T&>;
+concept TakesByReference =
+    std::is_invocable_v<F&, const T&> && (kIsCopyable<T> || !std::is_copy_constructible_v<T> || TakesReference<F>);
 template <typename F, typename T>
 concept MayMove = TakesByReference<F, T> && !std::is_trivially_copyable_v<T> && std::is_invocable_v<F&, T&&> &&
                   std::is_same_v<std::invoke_result_t<F&, const T&>, std::invoke_result_t<F&, T&&>>;
@@ -321,13 +347,16 @@ class FinallyState final : public PromiseState<T>, private Reaction {
       }
     }
     void abandon() noexcept override {
-      target_->reject(Error(Errc::broken, "the promise was abandoned: the one that finally waited for has gone"));
+      if (target_->is_pending()) {
+        target_->reject(Error(Errc::broken, "the promise was abandoned: the one that finally waited for has gone"));
+      }
       finish();
     }
 
    private:
     void settle(PromiseBase& cleanup) noexcept {
-      if (cleanup.status() == PromiseStatus::rejected) {
+      if (!target_->is_pending()) {  // the end of the loop has rejected it
+      } else if (cleanup.status() == PromiseStatus::rejected) {
         target_->reject_as(cleanup, false);
       } else {
         // The reference that this holds is not another reader's.
@@ -383,7 +412,8 @@ class FinallyState final : public PromiseState<T>, private Reaction {
     }
     explicit Forget(PromiseState<void>& target) : Reaction(true), target_(&target) {}
     void run(PromiseBase& source) override {
-      if (source.status() == PromiseStatus::rejected) {
+      if (!target_->is_pending()) {
+      } else if (source.status() == PromiseStatus::rejected) {
         target_->reject_as(source, false);
       } else {
         target_->fulfil();
@@ -392,7 +422,9 @@ class FinallyState final : public PromiseState<T>, private Reaction {
     }
     void refuse(PromiseBase& source) noexcept override { run(source); }
     void abandon() noexcept override {
-      target_->reject(Error(Errc::broken, "the promise that finally waited for was abandoned"));
+      if (target_->is_pending()) {
+        target_->reject(Error(Errc::broken, "the promise that finally waited for was abandoned"));
+      }
       finish();
     }
 

@@ -110,7 +110,7 @@ Promise<T> with_timeout(const Promise<T>& promise, Duration delay,
           resolver.resolve();
         },
         reject);
-  } else if constexpr (std::is_copy_constructible_v<T>) {
+  } else if constexpr (internal::kIsCopyable<T>) {
     promise.then(
         [timer, resolver](const T& value) {
           timer->cancel();
