@@ -41,6 +41,11 @@ ROWS = [
     Row("timer_lateness", {"idle": "spin"}, n=1_000, quick_n=300),
     Row("fd_ready", {"c": 1}, quick_n=20_000),
     Row("fd_ready", {"c": 100}, quick_n=20_000),
+    # A coroutine that returns at once makes no pass through the loop.
+    Row("promise_chain", {"len": 10}, quick_n=100_000),
+    Row("promise_chain", {"len": 1_000}, quick_n=100_000),
+    Row("promise_one", quick_n=100_000, aside=frozenset({("asio", "call")})),
+    Row("promise_all", quick_n=100_000),
     Row("fd_ready", {"c": 1_000}, quick_n=20_000, slow=True),
     Row("tcp_echo", {"c": 1}, quick_n=0),
     Row("tcp_echo", {"c": 64}, quick_n=0),

@@ -15,6 +15,7 @@
 
 #include "echo.h"
 #include "harness.h"
+#include "promise_workloads.h"
 
 /// The workloads, written once as templates over a peer, so that every peer is measured in the same way and the calls
 /// into it are inlined as a user's would be. A peer is a class with
@@ -870,6 +871,9 @@ void measure(const Args& args, Report& report) {
     entries.push_back({"fd_ready", fd_ready<Peer>});
     entries.push_back({"tcp_echo", tcp_echo<Peer>});
     entries.push_back({"mem_fd", mem_fd<Peer>});
+  }
+  if constexpr (requires { Peer::kHasPromises; }) {
+    for (const PromiseWorkload& workload : promise_workloads()) entries.push_back({workload.name, workload.measure});
   }
   for (const Entry& entry : entries) {
     if (entry.name == args.workload()) return entry.measure(args, report);

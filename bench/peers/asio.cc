@@ -28,7 +28,12 @@ class AsioPeer {
   static std::string version() {
     return "Boost " + std::to_string(BOOST_VERSION / 100000) + "." + std::to_string(BOOST_VERSION / 100 % 1000);
   }
+  static constexpr bool kHasPromises = true;  // in asio_promise.cc
   static constexpr Offer kOffers[] = {
+      {"promise_chain"},
+      {"promise_one"},
+      {"promise_one", "call"},
+      {"promise_all"},
       {"post_burst"},
       {"ping_pong"},
       {"ping_pong_xthread"},

@@ -17,7 +17,15 @@ class GyrePeer {
  public:
   static constexpr std::string_view kName = "gyre";
   static std::string version() { return "this tree"; }
+  static constexpr bool kHasPromises = true;  // in gyre_promise.cc
   static constexpr Offer kOffers[] = {
+      {"promise_chain"},
+      {"promise_chain", "coroutine"},
+      {"promise_one"},
+      {"promise_one", "ready"},
+      {"promise_one", "burst"},
+      {"promise_one", "await"},
+      {"promise_all"},
       {"post_burst"},
       {"post_burst", "watching"},
       {"ping_pong"},

@@ -24,7 +24,13 @@ class KjPeer {
  public:
   static constexpr std::string_view kName = "kj";
   static std::string version() { return BENCH_KJ_VERSION; }
+  static constexpr bool kHasPromises = true;  // in kj_promise.cc
   static constexpr Offer kOffers[] = {
+      {"promise_chain"},
+      {"promise_chain", "eager"},
+      {"promise_one"},
+      {"promise_one", "ready"},
+      {"promise_all"},
       {"post_burst"},
       {"ping_pong"},
       {"ping_pong_xthread"},

@@ -269,7 +269,7 @@ TEST_F(Abort, UnlessAbortedRejectsWithTheReasonOfTheSignal) {
       says(e.message());
       return 0;
     });
-    must(loop_.post([&, resolver = resolver] { controller.abort(some_error("enough")); }));
+    must(loop_.post([&, resolver] { controller.abort(some_error("enough")); }));
   });
   EXPECT_EQ(log_, Lines{"enough"});
 }

@@ -258,7 +258,7 @@ TEST_F(Coroutines, UnlessStoppedCutsAnyWaitShort) {
       return 0;
     });
     unless_stopped(Promise<int>::resolved(loop_, 2), source_.get_token()).then([&](int n) { says(std::to_string(n)); });
-    must(loop_.post([&, resolver = resolver] {
+    must(loop_.post([&, resolver] {
       source_.request_stop();
       resolver.resolve(1);
     }));

@@ -167,7 +167,7 @@ TEST_F(Memory, P82_TheSizeOfAPromise) {
 TEST_F(Memory, ReferencesToItselfEndWithTheHandler) {
   run([&] {
     auto [promise, resolver] = Promise<int>::with_resolver(promises_);
-    promise.then([promise = promise, resolver = resolver](int) {});
+    promise.then([promise, resolver](int) {});
     resolver.resolve(1);
   });
   EXPECT_EQ(promises_.live(), 0u);

@@ -73,12 +73,16 @@ Result<PerformanceEntry> Performance::measure(std::string name, std::string_view
 
 template <typename Wanted>
 std::vector<PerformanceEntry> Performance::select(Wanted wanted) const {
-  std::vector<PerformanceEntry> found;
-  {
-    const std::lock_guard lock(mutex_);
-    std::ranges::copy_if(entries_, std::back_inserter(found), wanted);
+  const std::lock_guard lock(mutex_);
+  // By index where the starts are equal: that is the order in which they were made.
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (wanted(entries_[i])) order.emplace_back(entries_[i].start_time, i);
   }
-  std::ranges::stable_sort(found, {}, &PerformanceEntry::start_time);
+  std::ranges::sort(order);
+  std::vector<PerformanceEntry> found;
+  found.reserve(order.size());
+  for (const auto& [start, index] : order) found.push_back(entries_[index]);
   return found;
 }
 

@@ -368,12 +368,12 @@ void follow_thenable(PromiseState<T>& state, X object) {
   state.bind_to(PromiseAccess::state(inner));
   Loop* const loop = state.domain().loop();
   if (loop == nullptr) return;  // the resolver goes, and the promise is broken
-  static_cast<void>(loop->queue_microtask([resolver = std::move(resolver), object = std::move(object)]() mutable {
+  static_cast<void>(loop->queue_microtask([settle = std::move(resolver), object = std::move(object)]() mutable {
     try {
-      Thenable<X>::then(std::move(object), resolver);
+      Thenable<X>::then(std::move(object), settle);
     } catch (...) {
       let_unwinding_pass();
-      resolver.reject(Reason::current());
+      settle.reject(Reason::current());
     }
   }));
 }

@@ -176,7 +176,7 @@ TEST_F(Reactions, P35_ReactionsThatSettleOthersQueueThem) {
     auto [p, resolve_p] = Promise<int>::with_resolver(loop_);
     auto [q, resolve_q] = Promise<int>::with_resolver(loop_);
     q.then([&](int) { says("q"); });
-    p.then([&, resolve_q = resolve_q](int) {
+    p.then([&, resolve_q](int) {
       resolve_q.resolve(1);
       says("p1");
     });
@@ -312,10 +312,10 @@ TEST_F(Reactions, P32_V2_AFailureInFinallyRejects) {
 TEST_F(Reactions, V2_FinallyWaitsForThePromiseOfItsCallback) {
   run([&] {
     auto [gate, open] = Promise<void>::with_resolver(loop_);
-    Promise<int>::resolved(loop_, 5).finally([gate = gate] { return gate; }).then([&](int n) {
+    Promise<int>::resolved(loop_, 5).finally([gate] { return gate; }).then([&](int n) {
       says(std::to_string(n));
     });
-    must(loop_.post([this, open = open] {
+    must(loop_.post([this, open] {
       says("open");
       open.resolve();
     }));

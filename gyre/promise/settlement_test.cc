@@ -84,7 +84,7 @@ TEST_F(Settlement, P6_AHandlerThatReturnsItsOwnPromiseRejectsIt) {
 TEST_F(Settlement, P7_AdoptionClaimsThePromiseForGood) {
   auto [inner, inner_resolver] = Promise<int>::with_resolver(loop_);
   auto [outer, outer_resolver] = Promise<int>::with_resolver(loop_);
-  run([&, inner = inner, outer = outer, inner_resolver = inner_resolver, outer_resolver = outer_resolver] {
+  run([&, inner, outer, inner_resolver, outer_resolver] {
     outer_resolver.resolve(inner);
     EXPECT_TRUE(outer_resolver.is_settled());
     EXPECT_TRUE(outer.is_pending());
@@ -105,7 +105,7 @@ TEST_F(Settlement, P8_P66_AnAdoptedRejectionIsTheSameReasonAndReportedOnce) {
   Promises promises(loop_, {.on_unhandled_rejection = [&](const Reason& reason) { reports.push_back(reason); }});
   auto [inner, inner_resolver] = Promise<int>::with_resolver(promises);
   auto [outer, outer_resolver] = Promise<int>::with_resolver(promises);
-  run([&, inner = inner, inner_resolver = inner_resolver, outer_resolver = outer_resolver] {
+  run([&, inner, inner_resolver, outer_resolver] {
     outer_resolver.resolve(inner);
     inner_resolver.reject(some_error());
   });

@@ -89,7 +89,7 @@ TEST_F(Ticks, P34_ResolvedWithAPendingPromiseCountedFromItsSettlement) {
   int called = 0;
   int tick = 0;
   auto [inner, settle] = Promise<int>::with_resolver(loop_);
-  must(loop_.post([&, inner = inner] {
+  must(loop_.post([&, inner] {
     auto [outer, resolver] = Promise<int>::with_resolver(loop_);
     resolver.resolve(inner);
     outer.then([&](int) { called = tick; });
@@ -97,7 +97,7 @@ TEST_F(Ticks, P34_ResolvedWithAPendingPromiseCountedFromItsSettlement) {
   std::function<void()> count = [&] {
     if (++tick < 6) must(loop_.queue_microtask([&] { count(); }));
   };
-  must(loop_.post([&, settle = settle] {
+  must(loop_.post([&, settle] {
     must(loop_.queue_microtask([&] { count(); }));
     settle.resolve(1);
   }));
@@ -231,7 +231,7 @@ TEST_F(Orders, P95_AReactionOfATimerComesBeforeTheNextTimer) {
   Loop loop({.auto_exit = true, .clock = &clock});
   auto [promise, resolver] = Promise<void>::with_resolver(loop);
   promise.then(note("reaction"));
-  must(loop.set_timeout(std::chrono::milliseconds(1), [&, resolver = resolver] {
+  must(loop.set_timeout(std::chrono::milliseconds(1), [&, resolver] {
     says("T1");
     resolver.resolve();
   }));

@@ -23,6 +23,7 @@ must(${CMAKE_COMMAND} -S ${SOURCE}/project -B ${scratch}/project -G ${GENERATOR}
      -DCMAKE_PREFIX_PATH=${scratch}/prefix -DCMAKE_CXX_FLAGS=${flags} -DWITH_JS=${WITH_JS} -DWITH_DECIMAL=${WITH_DECIMAL} -DV8_ROOT=${BUILD}/../deps/usr)
 must(${CMAKE_COMMAND} --build ${scratch}/project)
 must(${scratch}/project/loop_user)
+must(${scratch}/project/promise_user)
 must(${scratch}/project/rate_user)
 if(WITH_DECIMAL)
   must(${scratch}/project/decimal_user)
