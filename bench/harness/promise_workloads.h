@@ -10,9 +10,9 @@
 /// Promises and coroutines: workloads 12. They have hardly anything in common from peer to peer, so each peer writes
 /// them itself, in a file of its own (peers/NAME_promise.cc), and only the frame is here.
 ///
-/// promise_chain: chains of `len` links, one after the other; an op is a link. A chain of continuations is a promise and
-/// its resolver, `len` continuations that add 1, the resolution, and the loop run until the last has run. A chain of
-/// coroutines is `len` nested co_awaits of a coroutine that adds 1; the innermost awaits one pass through the loop.
+/// promise_chain: chains of `len` links, one after the other; an op is a link. A chain of continuations is a promise
+/// and its resolver, `len` continuations that add 1, the resolution, and the loop run until the last has run. A chain
+/// of coroutines is `len` nested co_awaits of a coroutine that adds 1; the innermost awaits one pass through the loop.
 ///
 /// promise_one: one promise after the other, made, resolved, and continued once. An op is all of that.
 ///

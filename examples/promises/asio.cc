@@ -1,3 +1,5 @@
+#include "asio.h"
+
 #include <chrono>
 #include <cstdio>
 #include <stdexcept>
@@ -10,8 +12,6 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <gyre/loop/loop.h>
-
-#include "asio.h"
 
 // A Gyre loop on this thread and an io_context on another, awaiting each other.
 namespace {
@@ -49,9 +49,8 @@ int main() {
   std::jthread other([&] { context.run(); });
 
   const auto promise = in_gyre(loop, context);
-  example::async_wait(promise, context.get_executor(), [](std::exception_ptr, int n) {
-    std::printf("a Gyre coroutine, awaited in Asio: %d\n", n);
-  });
+  example::async_wait(promise, context.get_executor(),
+                      [](std::exception_ptr, int n) { std::printf("a Gyre coroutine, awaited in Asio: %d\n", n); });
   const bool ran = loop.run().has_value();
   work.reset();
   return ran ? 0 : 1;

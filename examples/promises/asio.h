@@ -14,8 +14,8 @@
 #include <gyre/promise/promise.h>
 #include <gyre/promise/remote_resolver.h>
 
-// How promises meet Boost.Asio. The io_context may run on any thread: settlements cross by RemoteResolver one way and by
-// asio::post the other.
+// How promises meet Boost.Asio. The io_context may run on any thread: settlements cross by RemoteResolver one way and
+// by asio::post the other.
 
 namespace example {
 
@@ -30,8 +30,7 @@ inline UsePromise use_promise(gyre::PromiseHome home) {
 
 /// A promise of this loop for what an Asio coroutine returns.
 template <typename T, typename Executor>
-gyre::Promise<T> from_awaitable(gyre::PromiseHome home, const Executor& executor,
-                                boost::asio::awaitable<T> coroutine) {
+gyre::Promise<T> from_awaitable(gyre::PromiseHome home, const Executor& executor, boost::asio::awaitable<T> coroutine) {
   auto [promise, resolver] = gyre::with_remote_resolver<T>(home);
   auto settle = [target = resolver](std::exception_ptr failure, auto... value) {
     if (failure != nullptr) {
@@ -44,8 +43,8 @@ gyre::Promise<T> from_awaitable(gyre::PromiseHome home, const Executor& executor
   return promise;
 }
 
-/// The other way: an asynchronous operation that completes as the promise is settled, with `(std::exception_ptr, T)`. To
-/// be started on the loop's thread; it completes on `executor`.
+/// The other way: an asynchronous operation that completes as the promise is settled, with `(std::exception_ptr, T)`.
+/// To be started on the loop's thread; it completes on `executor`.
 template <typename T, typename Executor, typename CompletionToken>
 auto async_wait(const gyre::Promise<T>& promise, const Executor& executor, CompletionToken&& token) {
   return boost::asio::async_initiate<CompletionToken, void(std::exception_ptr, T)>(

@@ -1,11 +1,11 @@
+#include "std_future.h"
+
 #include <cstdio>
 #include <future>
 #include <stdexcept>
 #include <thread>
 
 #include <gyre/loop/loop.h>
-
-#include "std_future.h"
 
 // A chain that goes from a std::future through the loop to another std::future.
 int main() {

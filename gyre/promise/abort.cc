@@ -242,9 +242,8 @@ void AbortController::abort() const {
 Result<AbortController> AbortController::timeout(Loop& loop, Duration delay) {
   if (delay < Duration::zero()) throw std::invalid_argument("gyre: an abort signal was given a negative time-out");
   AbortController controller;
-  auto timer = loop.set_timeout(delay, [state = controller.signal_.state_] {
-    state->abort(Error(Errc::timed_out, "the operation timed out"));
-  });
+  auto timer = loop.set_timeout(
+      delay, [state = controller.signal_.state_] { state->abort(Error(Errc::timed_out, "the operation timed out")); });
   if (!timer) return std::unexpected(std::move(timer).error());
   struct Cancel {
     Remote remote;

@@ -25,7 +25,8 @@ class AbortState;
 class AbortRegistration {
  public:
   AbortRegistration() = default;
-  AbortRegistration(std::shared_ptr<internal::AbortState> state, std::uint64_t id) : state_(std::move(state)), id_(id) {}
+  AbortRegistration(std::shared_ptr<internal::AbortState> state, std::uint64_t id)
+      : state_(std::move(state)), id_(id) {}
   AbortRegistration(AbortRegistration&& other) noexcept
       : state_(std::move(other.state_)), id_(std::exchange(other.id_, 0)) {}
   AbortRegistration& operator=(AbortRegistration&& other) noexcept {
@@ -59,9 +60,9 @@ class AbortSignal {
   std::optional<Reason> reason() const;
   /// Throws the reason, if aborted.
   void throw_if_aborted() const;
-  /// Has `handler(reason)` called once, on the thread that aborts, in the order of registration; a handler that is added
-  /// by a handler comes last. All are called, even if some throw. On a signal that is aborted, called at once, on this
-  /// thread; what it throws then leaves this call. An empty handler is ignored.
+  /// Has `handler(reason)` called once, on the thread that aborts, in the order of registration; a handler that is
+  /// added by a handler comes last. All are called, even if some throw. On a signal that is aborted, called at once, on
+  /// this thread; what it throws then leaves this call. An empty handler is ignored.
   [[nodiscard]] AbortRegistration on_abort(UniqueFunction<void(const Reason& reason)> handler) const;
   /// Stopped before the handlers are called.
   std::stop_token stop_token() const;
@@ -93,8 +94,8 @@ class AbortController {
   /// Aborts when `token` is stopped.
   explicit AbortController(std::stop_token token);
   /// Aborts with `Errc::timed_out` after `delay`, by a timer that keeps the loop alive until then; aborting it first
-  /// cancels the timer. On the loop's thread. If the loop ends first, the timer is gone, and the signal is not aborted by
-  /// it. Throws `std::invalid_argument` for a negative delay. Errors: `terminated`, `timer_ids_exhausted`.
+  /// cancels the timer. On the loop's thread. If the loop ends first, the timer is gone, and the signal is not aborted
+  /// by it. Throws `std::invalid_argument` for a negative delay. Errors: `terminated`, `timer_ids_exhausted`.
   static Result<AbortController> timeout(Loop& loop, Duration delay);
 
   const AbortSignal& signal() const noexcept { return signal_; }

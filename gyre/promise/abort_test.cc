@@ -186,10 +186,14 @@ TEST_F(Abort, P104_ADroppedCompositeLeavesItsSourcesAlsoWhileTheySettle) {
   for (int round = 0; round < 256; ++round) {
     const AbortController source;
     std::jthread aborter([source] { source.abort(); });
-    { const AbortSignal any = AbortSignal::any({source.signal()}); }
+    {
+      const AbortSignal any = AbortSignal::any({source.signal()});
+    }
   }
   const AbortController source;
-  { const AbortSignal any = AbortSignal::any({source.signal()}); }
+  {
+    const AbortSignal any = AbortSignal::any({source.signal()});
+  }
   EXPECT_EQ(source.signal().dependent_count(), 0u);
 }
 

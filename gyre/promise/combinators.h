@@ -39,8 +39,8 @@ Stored<T> value_of(PromiseState<T>& source) {
   }
 }
 
-/// Tells an owner, which is a promise, how one input of a combinator is settled. The owner is told once for each, and is
-/// held until then.
+/// Tells an owner, which is a promise, how one input of a combinator is settled. The owner is told once for each, and
+/// is held until then.
 template <typename Owner, typename T, std::size_t kIndex>
 class Input final : public Reaction {
  public:
@@ -70,8 +70,8 @@ class Input final : public Reaction {
   void abandon() noexcept override {
     const Release release{*owner};
     if (owner->is_claimed() || owner->is_unique()) return;
-    owner->template rejected<T, kIndex>(
-        *this, Error(Errc::broken, "a promise among those that are combined was abandoned"));
+    owner->template rejected<T, kIndex>(*this,
+                                        Error(Errc::broken, "a promise among those that are combined was abandoned"));
   }
 
  private:
@@ -448,12 +448,12 @@ using promised_t = typename std::ranges::range_value_t<Range>::value_type;
 }  // namespace internal
 
 // Each combinator comes in two forms: over a range of promises of one type, with the home of the result first, and over
-// any number of promises of different types. All promises must be of one loop. They are thereby handled: what those that
-// do not decide are rejected with is dropped. An empty promise among them rejects with `Errc::invalid_argument`, and
-// then none of them is touched. Values are moved out of promises that nobody else holds, and copied out of others.
+// any number of promises of different types. All promises must be of one loop. They are thereby handled: what those
+// that do not decide are rejected with is dropped. An empty promise among them rejects with `Errc::invalid_argument`,
+// and then none of them is touched. Values are moved out of promises that nobody else holds, and copied out of others.
 
-/// All values, in the order of the promises; or the reason of the first that is rejected. Of nothing: fulfilled at once.
-/// Promises of void give a promise of void.
+/// All values, in the order of the promises; or the reason of the first that is rejected. Of nothing: fulfilled at
+/// once. Promises of void give a promise of void.
 template <internal::PromiseRange Range>
 auto all(PromiseHome home, const Range& promises) {
   using T = internal::promised_t<Range>;

@@ -170,7 +170,8 @@ TEST_F(Combinators, PacksKeepTheirTypes) {
   static_assert(std::same_as<decltype(both), Promise<std::tuple<int, std::string, std::monostate>>>);
   auto settled = all_settled(bad("b"), Promise<std::string>::resolved(loop_, "x"));
   auto first = any(bad("b"), Promise<std::string>::resolved(loop_, "y"));
-  auto fastest = race(make(1)[0].promise.ignore_rejection(), Promise<std::unique_ptr<int>>::resolved(loop_, std::make_unique<int>(3)));
+  auto fastest = race(make(1)[0].promise.ignore_rejection(),
+                      Promise<std::unique_ptr<int>>::resolved(loop_, std::make_unique<int>(3)));
   run([&] {
     both.then([&](int n, const std::string& text, std::monostate) { says(text + std::to_string(n)); });
     settled.then([&](const auto& records) { says(std::get<0>(records).error().message() + *std::get<1>(records)); });

@@ -13,7 +13,8 @@ template <typename T>
 struct IsCopyable : std::is_copy_constructible<T> {};
 template <typename T>
   requires(requires { typename T::value_type; } && !std::is_same_v<typename T::value_type, T>)
-struct IsCopyable<T> : std::bool_constant<std::is_copy_constructible_v<T> && IsCopyable<typename T::value_type>::value> {};
+struct IsCopyable<T>
+    : std::bool_constant<std::is_copy_constructible_v<T> && IsCopyable<typename T::value_type>::value> {};
 template <typename... Parts>
 struct IsCopyable<std::tuple<Parts...>> : std::bool_constant<(IsCopyable<Parts>::value && ...)> {};
 template <typename... Parts>

@@ -15,8 +15,8 @@
 //
 // A coroutine starts at once, on the caller's stack, and goes on as a microtask each time that what it waits for is
 // settled, exactly one microtask after that. What leaves it as an exception rejects its promise. Its promise needs a
-// home, which is taken from the first parameter that has one: a `Loop&`, a `Promises`, a `PromiseHome`, another promise,
-// or an object with a member function `promise_home()`, which may be the object whose member the coroutine is.
+// home, which is taken from the first parameter that has one: a `Loop&`, a `Promises`, a `PromiseHome`, another
+// promise, or an object with a member function `promise_home()`, which may be the object whose member the coroutine is.
 //
 // When the loop ends, coroutines that wait are destroyed where they are, so that their locals' destructors run, and
 // their promises are rejected with `Errc::terminated`. The same happens, with `Errc::broken`, when what a coroutine
@@ -136,9 +136,10 @@ class CoroutinePromiseBase : public CoroutineBase {
  public:
   template <typename... Args>
   explicit CoroutinePromiseBase(Args&... args) {
-    static_assert((GivesHome<Args> || ...),
-                  "a coroutine that returns a Promise needs a parameter that says where it lives: a Loop&, a Promises, a "
-                  "PromiseHome, another promise, or an object with promise_home()");
+    static_assert(
+        (GivesHome<Args> || ...),
+        "a coroutine that returns a Promise needs a parameter that says where it lives: a Loop&, a Promises, a "
+        "PromiseHome, another promise, or an object with promise_home()");
     PromiseDomain& domain = home_of(args...).domain();
     state_ = StatePtr<PromiseState<T>>::adopt(PromiseState<T>::make(domain));
     state_->reject_at_end();
@@ -251,8 +252,7 @@ class Hop {
     frame.promise().leave_home();
     const auto ticket = std::make_shared<FrameTicket>(frame);
     // Once it is posted, the coroutine may be running, or gone; the frame must not be touched any more.
-    auto posted = Remote(remote_).post(
-        [ticket] { std::exchange(ticket->frame, nullptr).resume(); });
+    auto posted = Remote(remote_).post([ticket] { std::exchange(ticket->frame, nullptr).resume(); });
     if (posted) return true;
     ticket->frame = nullptr;
     error_ = std::move(posted).error();
@@ -282,10 +282,10 @@ internal::Awaiter<T> operator co_await(Promise<T>&& promise) {
   return {state, std::move(kept)};
 }
 
-/// `co_await resume_on(remote)`: the coroutine goes on as a task on that loop's thread. It is then free to use that loop,
-/// must not touch what belongs to the first, and can go back with the first one's `Remote`. Its promise stays where it
-/// was made, keeps that loop alive, and is settled there. Throws `Errc::terminated`, on the thread where it was, if the
-/// loop accepts no tasks; destroyed if the loop is closed before the task's turn.
+/// `co_await resume_on(remote)`: the coroutine goes on as a task on that loop's thread. It is then free to use that
+/// loop, must not touch what belongs to the first, and can go back with the first one's `Remote`. Its promise stays
+/// where it was made, keeps that loop alive, and is settled there. Throws `Errc::terminated`, on the thread where it
+/// was, if the loop accepts no tasks; destroyed if the loop is closed before the task's turn.
 inline internal::Hop resume_on(Remote remote) {
   return internal::Hop(std::move(remote));
 }

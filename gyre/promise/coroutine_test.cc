@@ -275,7 +275,7 @@ Promise<std::string> hops(Loop& loop, Remote other) {
   const bool away = std::this_thread::get_id() != start;
   co_await resume_on(home);
   const bool back = std::this_thread::get_id() == start;
-  co_return away && back ? "there and back" : "?";
+  co_return away&& back ? "there and back" : "?";
 }
 Promise<int> ends_elsewhere(Loop&, Remote other) {
   co_await resume_on(other);
@@ -438,9 +438,7 @@ Promise<void> failing_group(Loop& loop, std::vector<std::string>& log) {
   co_await scope.join();
 }
 TEST_F(Scopes, AFailureCancelsTheOthersAndWaitsForThem) {
-  run([&] {
-    failing_group(loop_, log_).catch_([&](const Error& e) { says(e.message()); });
-  });
+  run([&] { failing_group(loop_, log_).catch_([&](const Error& e) { says(e.message()); }); });
   EXPECT_EQ(log_, (Lines{"cancelled", "fails before it begins"}));
   EXPECT_TRUE(callback_errors_.empty());
 }

@@ -18,8 +18,8 @@ namespace gyre {
 
 class EventTarget;
 
-/// Something that has happened, as listeners see it. Copies are events of their own. What a listener assigns to an event
-/// during its dispatch changes neither its type nor its fate in that dispatch.
+/// Something that has happened, as listeners see it. Copies are events of their own. What a listener assigns to an
+/// event during its dispatch changes neither its type nor its fate in that dispatch.
 class Event {
  public:
   explicit Event(std::string type, bool cancelable = false) : type_(std::move(type)), cancelable_(cancelable) {}
@@ -93,8 +93,8 @@ struct ListenerOptions {
   std::stop_token stop = {};
 };
 
-/// Calls listeners by the type of an event. Safe on every thread; listeners run on the thread that dispatches. As in the
-/// DOM Standard, section 2.7, for a target without parents.
+/// Calls listeners by the type of an event. Safe on every thread; listeners run on the thread that dispatches. As in
+/// the DOM Standard, section 2.7, for a target without parents.
 class EventTarget {
  public:
   using Listener = UniqueFunction<void(Event& event)>;
@@ -108,8 +108,8 @@ class EventTarget {
   /// The listener's id, unique among those of this target; 0 for an empty listener, which is not added. The numbers
   /// begin anew after 2^64 - 1.
   std::uint64_t add(std::string_view type, Listener listener, ListenerOptions options = {});
-  /// False if there is no such listener of that type. Once it returns, the listener does not start any more; what it has
-  /// captured goes at once, or when it returns if it is running.
+  /// False if there is no such listener of that type. Once it returns, the listener does not start any more; what it
+  /// has captured goes at once, or when it returns if it is running.
   bool remove(std::string_view type, std::uint64_t id);
   /// All listeners of a type, or of every type.
   void remove_all(std::string_view type = {});

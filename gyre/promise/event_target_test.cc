@@ -44,12 +44,14 @@ TEST_F(Events, P90_ListenersRunInOrderAndRemovedOnesDoNot) {
 }
 
 TEST_F(Events, P90_OnceIsOnceUnderRecursion) {
-  target_.add("x", [&](Event&) {
-    log_.push_back("once");
-    Event again("x");
-    target_.dispatch(again);
-    throw std::runtime_error("also if it fails");
-  }, {.once = true});
+  target_.add("x",
+              [&](Event&) {
+                log_.push_back("once");
+                Event again("x");
+                target_.dispatch(again);
+                throw std::runtime_error("also if it fails");
+              },
+              {.once = true});
   Event event("x");
   EXPECT_THROW(target_.dispatch(event), std::runtime_error);
   EXPECT_FALSE(event.is_being_dispatched());
@@ -75,11 +77,13 @@ TEST_F(Events, P90_OnceIsOnceOnTwoThreads) {
 
 TEST_F(Events, P90_AddedAndRemovedDuringDispatch) {
   std::uint64_t last = 0;
-  target_.add("x", [&](Event&) {
-    log_.push_back("first");
-    target_.add("x", note("added"));
-    target_.remove("x", last);
-  }, {.once = true});
+  target_.add("x",
+              [&](Event&) {
+                log_.push_back("first");
+                target_.add("x", note("added"));
+                target_.remove("x", last);
+              },
+              {.once = true});
   last = target_.add("x", note("removed"));
   Event event("x");
   target_.dispatch(event);

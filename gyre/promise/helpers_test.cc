@@ -143,8 +143,9 @@ std::vector<std::string> run_random_program(unsigned seed, std::size_t batch) {
   std::mt19937 random(seed);
   std::vector<std::string> log;
   Loop loop({.auto_exit = true});
-  Promises promises(loop, {.on_unhandled_rejection = [&](const Reason& r) { log.push_back("unhandled " + r.message()); },
-                           .reaction_batch = batch});
+  Promises promises(loop,
+                    {.on_unhandled_rejection = [&](const Reason& r) { log.push_back("unhandled " + r.message()); },
+                     .reaction_batch = batch});
   std::vector<PromiseWithResolver<int>> pairs;
   int next = 0;
   std::function<void(int)> step = [&](int depth) {

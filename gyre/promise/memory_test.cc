@@ -62,9 +62,8 @@ class Memory : public testing::PromiseTest {
           made.push_back(race(promises, std::vector{any_promise(), any_promise()}));
           break;
         case 9:
-          made.push_back(all(promises, std::vector{any_promise(), any_promise()}).then([](const auto& v) {
-            return v[0];
-          }));
+          made.push_back(
+              all(promises, std::vector{any_promise(), any_promise()}).then([](const auto& v) { return v[0]; }));
           break;
         case 10:
           made.push_back(any(promises, std::vector{any_promise(), any_promise()}));

@@ -23,7 +23,8 @@ Performance::Performance(const Clock& clock, PerformanceOptions options)
       origin_(clock.now()),
       time_origin_(milliseconds(std::chrono::system_clock::now().time_since_epoch())) {}
 
-Performance::Performance(const Loop& loop, PerformanceOptions options) : Performance(loop.clock(), std::move(options)) {}
+Performance::Performance(const Loop& loop, PerformanceOptions options)
+    : Performance(loop.clock(), std::move(options)) {}
 
 double Performance::now() const noexcept {
   return milliseconds(clock_.now() - origin_);

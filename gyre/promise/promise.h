@@ -180,8 +180,7 @@ class Promise {
   }
   /// Resolved with a value, a `Result`, or a promise: a `Promise<T>` of the same loop comes back as it is.
   template <typename X>
-  static Promise resolved(PromiseHome home, X&& object,
-                          std::source_location where = std::source_location::current()) {
+  static Promise resolved(PromiseHome home, X&& object, std::source_location where = std::source_location::current()) {
     if constexpr (std::same_as<std::remove_cvref_t<X>, Promise>) {
       return std::forward<X>(object);
     } else {
@@ -231,8 +230,8 @@ class Promise {
 
   // --- Reacting ------------------------------------------------------------------------------------------------
 
-  /// Calls `on_fulfilled(value)` or `on_rejected(reason)`; the promise returned is resolved with what that returns. Null
-  /// in the place of a handler passes the settlement on.
+  /// Calls `on_fulfilled(value)` or `on_rejected(reason)`; the promise returned is resolved with what that returns.
+  /// Null in the place of a handler passes the settlement on.
   template <typename F, typename G = std::nullptr_t>
   auto then(F on_fulfilled, G on_rejected = nullptr,
             std::source_location where = std::source_location::current()) const;
@@ -246,8 +245,8 @@ class Promise {
   /// The same for a reason with that code, its own or that of a cause.
   template <typename G>
   auto catch_(Errc code, G on_rejected, std::source_location where = std::source_location::current()) const;
-  /// Calls `f()` either way and passes the settlement on, after a promise that `f` returned is fulfilled. If `f` throws,
-  /// or its promise is rejected, that rejects instead.
+  /// Calls `f()` either way and passes the settlement on, after a promise that `f` returned is fulfilled. If `f`
+  /// throws, or its promise is rejected, that rejects instead.
   template <typename F>
   Promise finally(F f, std::source_location where = std::source_location::current()) const;
 

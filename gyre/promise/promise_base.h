@@ -60,7 +60,6 @@ class Reaction : public ReactionLink {
   Reaction(const Reaction&) = delete;
   Reaction& operator=(const Reaction&) = delete;
   ~Reaction() = default;
-
 };
 
 /// First in, first out.

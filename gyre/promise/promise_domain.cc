@@ -50,14 +50,16 @@ PromiseDomain::~PromiseDomain() {
 PromiseDomain& PromiseDomain::of(Loop& loop) {
   if (LoopExtension* found = loop.find_extension(&kLoopsOwn)) return static_cast<Extension*>(found)->domain();
   StatePtr<PromiseDomain> domain = StatePtr<PromiseDomain>::adopt(new PromiseDomain(loop, {}));
-  if (loop.state() == LoopState::terminated) throw std::logic_error("gyre: a promise was made on a loop that has ended");
+  if (loop.state() == LoopState::terminated)
+    throw std::logic_error("gyre: a promise was made on a loop that has ended");
   loop.add_extension(&kLoopsOwn, std::make_shared<Extension>(*domain, true));
   return *domain;
 }
 
 PromiseDomain* PromiseDomain::make(Loop& loop, PromiseOptions options) {
   StatePtr<PromiseDomain> domain = StatePtr<PromiseDomain>::adopt(new PromiseDomain(loop, std::move(options)));
-  if (loop.state() == LoopState::terminated) throw std::logic_error("gyre: Promises were made on a loop that has ended");
+  if (loop.state() == LoopState::terminated)
+    throw std::logic_error("gyre: Promises were made on a loop that has ended");
   auto extension = std::make_shared<Extension>(*domain, false);
   domain->extension_ = extension.get();
   loop.add_extension(nullptr, std::move(extension));
@@ -312,7 +314,8 @@ void PromiseDomain::set_origin(PromiseBase& promise, const PromiseBase* parent, 
   if (parent != nullptr && parent->has_origin_) before = parent->domain_->origins_.at(parent);
   // Beyond the depth that is shown, the chain is forgotten: a long one would otherwise keep all of its places.
   std::vector<std::source_location> places;
-  for (const Origin* at = before.get(); at != nullptr && places.size() + 1 < options_.trace_depth; at = at->parent.get()) {
+  for (const Origin* at = before.get(); at != nullptr && places.size() + 1 < options_.trace_depth;
+       at = at->parent.get()) {
     places.push_back(at->where);
   }
   std::shared_ptr<const Origin> kept;

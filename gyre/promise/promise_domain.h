@@ -18,8 +18,8 @@ enum class LateRejections : std::uint8_t {
 
 struct PromiseOptions {
   /// Told of every rejection that nobody has handled by the end of the checkpoint in which it happened, in the order of
-  /// the rejections, on the loop's thread. What it throws is contained by the loop, and the next report follows. Without
-  /// it, unhandled rejections go to `LoopOptions::on_callback_error` as errors.
+  /// the rejections, on the loop's thread. What it throws is contained by the loop, and the next report follows.
+  /// Without it, unhandled rejections go to `LoopOptions::on_callback_error` as errors.
   UniqueFunction<void(const Reason& reason)> on_unhandled_rejection = {};
   /// Told when a rejection that was reported has found a handler after all, at the end of that checkpoint.
   UniqueFunction<void(const Reason& reason)> on_rejection_handled = {};

@@ -108,8 +108,8 @@ static_assert(sizeof(PromiseState<void*>) <= 72);
 
 // --- Following ---
 
-/// Settles `target` as `inner` is settled. As in ECMAScript, a microtask looks at `inner`, and another one, once `inner`
-/// is settled, passes its settlement on.
+/// Settles `target` as `inner` is settled. As in ECMAScript, a microtask looks at `inner`, and another one, once
+/// `inner` is settled, passes its settlement on.
 template <typename T>
 class Follower final : public Reaction {
  public:

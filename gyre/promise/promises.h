@@ -17,8 +17,8 @@ class Promises {
  public:
   /// Throws `std::invalid_argument` for options out of range, `std::logic_error` if the loop has ended.
   explicit Promises(Loop& loop, PromiseOptions options = {})
-      : domain_(internal::StatePtr<internal::PromiseDomain>::adopt(internal::PromiseDomain::make(loop, std::move(options)))) {
-  }
+      : domain_(internal::StatePtr<internal::PromiseDomain>::adopt(
+            internal::PromiseDomain::make(loop, std::move(options)))) {}
   /// The loop's own, to set its options.
   static Promises of(Loop& loop) { return Promises(internal::PromiseDomain::of(loop)); }
 

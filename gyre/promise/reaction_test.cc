@@ -218,7 +218,8 @@ TEST_F(Reactions, TheLastHandlerOfAnUnheldPromiseGetsTheValueMoved) {
   };
   int copies = 0;
   run([&] {
-    Promise<Copies>::resolved_in_place(loop_, copies).then([](Copies c) { return c; }).then(nullptr).then([](Copies) {});
+    Promise<Copies>::resolved_in_place(loop_, copies).then([](Copies c) { return c; }).then(nullptr).then([](Copies) {
+    });
   });
   EXPECT_EQ(copies, 0);
   Loop other({.auto_exit = true});
@@ -259,7 +260,8 @@ TEST_F(Reactions, R34_P82_HandlersAndTheirCapturesGoAtOnce) {
   int live = 0;
   run([&] {
     auto [promise, resolver] = Promise<int>::with_resolver(loop_);
-    auto child = promise.then([counted = testing::Counted(live)](int) {}, [counted = testing::Counted(live)](const Reason&) {});
+    auto child =
+        promise.then([counted = testing::Counted(live)](int) {}, [counted = testing::Counted(live)](const Reason&) {});
     EXPECT_EQ(live, 2);
     resolver.resolve(1);
     loop_.run_checkpoint();
@@ -312,9 +314,7 @@ TEST_F(Reactions, P32_V2_AFailureInFinallyRejects) {
 TEST_F(Reactions, V2_FinallyWaitsForThePromiseOfItsCallback) {
   run([&] {
     auto [gate, open] = Promise<void>::with_resolver(loop_);
-    Promise<int>::resolved(loop_, 5).finally([gate] { return gate; }).then([&](int n) {
-      says(std::to_string(n));
-    });
+    Promise<int>::resolved(loop_, 5).finally([gate] { return gate; }).then([&](int n) { says(std::to_string(n)); });
     must(loop_.post([this, open] {
       says("open");
       open.resolve();
@@ -335,8 +335,9 @@ TEST_F(Reactions, P33_FinallyOfNullPassesOnAndSeveralAreAllCalled) {
 
 TEST_F(Reactions, FinallyMovesAMoveOnlyValueThrough) {
   run([&] {
-    Promise<std::unique_ptr<int>>::resolved(loop_, std::make_unique<int>(3)).finally([] {}).then(
-        [&](std::unique_ptr<int> value) { says(std::to_string(*value)); });
+    Promise<std::unique_ptr<int>>::resolved(loop_, std::make_unique<int>(3))
+        .finally([] {})
+        .then([&](std::unique_ptr<int> value) { says(std::to_string(*value)); });
   });
   EXPECT_EQ(log_, Lines{"3"});
 }

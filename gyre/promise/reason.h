@@ -49,7 +49,7 @@ inline void let_unwinding_pass() {
 /// again and matched by type. Immutable; copying costs a reference count; may be handed between threads.
 class Reason {
  public:
-  Reason(Error error);                 // NOLINT(google-explicit-constructor): an error is a reason
+  Reason(Error error);                   // NOLINT(google-explicit-constructor): an error is a reason
   Reason(std::exception_ptr exception);  // NOLINT(google-explicit-constructor)
   Reason(Errc code, std::string message) : Reason(Error(code, std::move(message))) {}
   /// A reason that is an exception of type `E`.

@@ -45,8 +45,8 @@ TEST(Reason, P109_FindsTheOneExceptionBehindOthers) {
       return std::current_exception();
     }
   }();
-  const Reason reason =
-      AggregateError({Reason(nested), Reason(std::make_exception_ptr(std::string("text"))), Reason(std::exception_ptr())});
+  const Reason reason = AggregateError(
+      {Reason(nested), Reason(std::make_exception_ptr(std::string("text"))), Reason(std::exception_ptr())});
   ASSERT_NE(reason.as<std::system_error>(), nullptr);
   EXPECT_EQ(reason.as<std::system_error>()->code(), std::errc::io_error);
   EXPECT_TRUE(reason.is(std::errc::io_error));

@@ -80,9 +80,9 @@ struct RemoteToken {
 
 }  // namespace internal
 
-/// The right to settle a promise from any thread. Copyable, safe everywhere, valid for as long as you keep it. The first
-/// settlement counts; its reactions run as one microtask, which comes before what the loop's thread queues later. When
-/// the last copy goes unused, the promise is rejected with `Errc::broken`. See `with_remote_resolver`.
+/// The right to settle a promise from any thread. Copyable, safe everywhere, valid for as long as you keep it. The
+/// first settlement counts; its reactions run as one microtask, which comes before what the loop's thread queues later.
+/// When the last copy goes unused, the promise is rejected with `Errc::broken`. See `with_remote_resolver`.
 template <typename T = void>
 class RemoteResolver {
  public:
@@ -117,9 +117,8 @@ class RemoteResolver {
     return send([](const Resolver<T>& resolver) { resolver.resolve(); });
   }
   bool reject(Reason reason) const {
-    return send([reason = std::move(reason)](const Resolver<T>& resolver) mutable {
-      resolver.reject(std::move(reason));
-    });
+    return send(
+        [reason = std::move(reason)](const Resolver<T>& resolver) mutable { resolver.reject(std::move(reason)); });
   }
   bool reject(Errc code, std::string message) const { return reject(Reason(code, std::move(message))); }
 

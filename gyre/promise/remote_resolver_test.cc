@@ -236,9 +236,8 @@ TEST_F(Threads, AWaitHasADeadlineAndCanBeStopped) {
   auto [promise, resolver] = Promise<int>::with_resolver(loop_);
   const BlockingWait<int> wait(promise);
   std::jthread([wait] { EXPECT_TRUE(testing::fails_with(wait.wait_for(1ms), Errc::timed_out)); }).join();
-  std::jthread waiter([wait](std::stop_token stop) {
-    EXPECT_TRUE(testing::fails_with(wait.wait(stop), Errc::cancelled));
-  });
+  std::jthread waiter(
+      [wait](std::stop_token stop) { EXPECT_TRUE(testing::fails_with(wait.wait(stop), Errc::cancelled)); });
   waiter.request_stop();
 }
 

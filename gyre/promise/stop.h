@@ -58,8 +58,8 @@ inline Error stopped() {
 
 }  // namespace internal
 
-/// Settled as `promise` is, unless `token` is stopped first: then rejected with `Errc::cancelled`. What the promise stands
-/// for goes on; to end that is its owner's affair.
+/// Settled as `promise` is, unless `token` is stopped first: then rejected with `Errc::cancelled`. What the promise
+/// stands for goes on; to end that is its owner's affair.
 template <typename T>
 Promise<T> unless_stopped(const Promise<T>& promise, std::stop_token token) {
   auto& source = internal::PromiseAccess::state(promise);

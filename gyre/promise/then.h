@@ -40,9 +40,8 @@ struct Parameter<R (C::*)(A) const noexcept> {
   using type = A;
 };
 template <typename F>
-concept TakesReference = requires {
-  requires std::is_lvalue_reference_v<typename Parameter<decltype(&F::operator())>::type>;
-};
+concept TakesReference =
+    requires { requires std::is_lvalue_reference_v<typename Parameter<decltype(&F::operator())>::type>; };
 
 /// The handler looks at the value, or copies it. A container of what cannot be copied seems to be copyable until it is.
 template <typename F, typename T>
@@ -214,9 +213,8 @@ class ThenState final : public PromiseState<U>, private Reaction {
       if constexpr (kIsNull<F>) {
         pass_on(source);
       } else {
-        resolve_with_call(*static_cast<PromiseState<U>*>(this), [&]() -> decltype(auto) {
-          return Call<T>::with_value(handlers_.pair.on_fulfilled, source);
-        });
+        resolve_with_call(*static_cast<PromiseState<U>*>(this),
+                          [&]() -> decltype(auto) { return Call<T>::with_value(handlers_.pair.on_fulfilled, source); });
       }
     } else if constexpr (kIsNull<G>) {
       pass_on(source);
@@ -228,9 +226,8 @@ class ThenState final : public PromiseState<U>, private Reaction {
           return;
         }
       }
-      resolve_with_call(*static_cast<PromiseState<U>*>(this), [&]() -> decltype(auto) {
-        return call_with_reason(handlers_.pair.on_rejected, reason);
-      });
+      resolve_with_call(*static_cast<PromiseState<U>*>(this),
+                        [&]() -> decltype(auto) { return call_with_reason(handlers_.pair.on_rejected, reason); });
     }
   }
   void pass_on(PromiseState<T>& source) noexcept {
@@ -307,8 +304,8 @@ class FinallyState final : public PromiseState<T>, private Reaction {
     // then(() => value) on what the callback returned, and that promise followed.
     const StatePtr<Settled> kept(source);
     const bool was_reported = was_reported_;
-    auto after = ThenState<void, Pass, ValueThunk, std::nullptr_t>::make(
-        PromiseAccess::state(cleanup), ValueThunk(), nullptr, std::source_location::current());
+    auto after = ThenState<void, Pass, ValueThunk, std::nullptr_t>::make(PromiseAccess::state(cleanup), ValueThunk(),
+                                                                         nullptr, std::source_location::current());
     AfterCleanup::follow(*this, kept, was_reported, PromiseAccess::state(after));
   }
 
@@ -321,8 +318,7 @@ class FinallyState final : public PromiseState<T>, private Reaction {
   /// Follows the cleaning up, and then settles as the source was settled.
   class AfterCleanup final : public Reaction {
    public:
-    static void follow(FinallyState& target, StatePtr<Settled> source, bool was_reported,
-                       PromiseState<Pass>& cleanup) {
+    static void follow(FinallyState& target, StatePtr<Settled> source, bool was_reported, PromiseState<Pass>& cleanup) {
       target.bind_to(cleanup);
       cleanup.mark_handled();
       target.retain();
@@ -388,7 +384,7 @@ class FinallyState final : public PromiseState<T>, private Reaction {
         auto [done, resolver] = Promise<void>::with_resolver(PromiseHome(*this));
         auto returned = std::invoke(*f_);
         Forget<typename std::remove_cvref_t<R>::value_type>::connect(PromiseAccess::state(returned),
-                                                                    PromiseAccess::state(done));
+                                                                     PromiseAccess::state(done));
         return done;
       }
     } else if constexpr (IsResult<std::remove_cvref_t<R>>::value) {

@@ -74,8 +74,8 @@ TEST_F(Ticks, P34_ARejectionPassesAThenOnItsWayToCatch) {
             2);
 }
 TEST_F(Ticks, P34_AHandlerReturnsAFulfilledPromise) {
-  EXPECT_EQ(
-      tick_of([&](Callback cb) { fulfilled().then([&](int) { return fulfilled(); }).then([cb](int) { cb(); }); }), 4);
+  EXPECT_EQ(tick_of([&](Callback cb) { fulfilled().then([&](int) { return fulfilled(); }).then([cb](int) { cb(); }); }),
+            4);
 }
 TEST_F(Ticks, P34_ResolvedWithAFulfilledPromise) {
   EXPECT_EQ(tick_of([&](Callback cb) {
@@ -242,10 +242,11 @@ TEST_F(Orders, P95_AReactionOfATimerComesBeforeTheNextTimer) {
 TEST_F(Orders, P92_OffLoadedResultsArriveAsPriorityTasks) {
   std::atomic<bool> worked = false;
   must(loop_.post([&] {
-    must(loop_.offload([&](std::stop_token) { worked = true; }, [&](Result<void>) {
-      settled().then(note("R"));
-      must(loop_.post_priority(note("priority task")));
-    }));
+    must(loop_.offload([&](std::stop_token) { worked = true; },
+                       [&](Result<void>) {
+                         settled().then(note("R"));
+                         must(loop_.post_priority(note("priority task")));
+                       }));
     while (!worked) std::this_thread::yield();
   }));
   must(loop_.run());

@@ -33,8 +33,9 @@ class OwnedTimer {
 
 }  // namespace internal
 
-/// Fulfilled `delay` after now, never earlier. Keeps the loop alive until then. Rejected with `Errc::cancelled` if `stop`
-/// is requested first, with `Errc::terminated` if the loop ends first or has ended, or with why no timer could be armed.
+/// Fulfilled `delay` after now, never earlier. Keeps the loop alive until then. Rejected with `Errc::cancelled` if
+/// `stop` is requested first, with `Errc::terminated` if the loop ends first or has ended, or with why no timer could
+/// be armed.
 inline Promise<void> sleep_for(PromiseHome home, Duration delay, std::stop_token stop = {}) {
   auto [promise, resolver] = Promise<void>::with_resolver(home);
   if (home.domain().has_ended()) return promise;
@@ -79,21 +80,20 @@ Promise<T> timeout(PromiseHome home, Duration delay) {
   });
 }
 
-/// Settled as `promise` is, unless `delay` passes first: then rejected with `Errc::timed_out`, and a stop is requested of
-/// `source`, if one is given. The timer is cancelled as soon as the promise is settled: it does not hold up the loop's end.
+/// Settled as `promise` is, unless `delay` passes first: then rejected with `Errc::timed_out`, and a stop is requested
+/// of `source`, if one is given. The timer is cancelled as soon as the promise is settled: it does not hold up the
+/// loop's end.
 template <typename T>
 Promise<T> with_timeout(const Promise<T>& promise, Duration delay,
                         std::stop_source source = std::stop_source(std::nostopstate)) {
   auto& domain = internal::PromiseAccess::state(promise).domain();
   auto [result, resolver] = Promise<T>::with_resolver(promise);
   if (domain.has_ended()) return result;
-  auto armed = domain.loop()->set_timeout(
-      delay,
-      [resolver, source, delay]() mutable {
-        resolver.reject(Error(Errc::timed_out, fmt::format("the promise was not settled within {}",
-                                                           std::chrono::duration_cast<std::chrono::milliseconds>(delay))));
-        source.request_stop();
-      });
+  auto armed = domain.loop()->set_timeout(delay, [resolver, source, delay]() mutable {
+    resolver.reject(Error(Errc::timed_out, fmt::format("the promise was not settled within {}",
+                                                       std::chrono::duration_cast<std::chrono::milliseconds>(delay))));
+    source.request_stop();
+  });
   if (!armed) {
     resolver.reject(std::move(armed).error());
     return result;

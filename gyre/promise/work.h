@@ -75,8 +75,8 @@ inline Promise<Readiness> writable(PromiseHome home, int fd, std::stop_token sto
 template <typename F>
 auto offload(PromiseHome home, F f) {
   constexpr bool kTakesToken = std::is_invocable_v<F&, std::stop_token>;
-  using Returned = typename std::conditional_t<kTakesToken, std::invoke_result<F&, std::stop_token>,
-                                               std::invoke_result<F&>>::type;
+  using Returned =
+      typename std::conditional_t<kTakesToken, std::invoke_result<F&, std::stop_token>, std::invoke_result<F&>>::type;
   using T = internal::unwrapped_t<Returned>;
   static_assert(!internal::IsPromise<std::remove_cvref_t<Returned>>::value,
                 "off-loaded work runs on another thread, where no promise of this loop can be made");

@@ -30,9 +30,8 @@ class PromiseTest : public ::testing::Test {
   using Lines = std::vector<std::string>;
 
   std::vector<Error> callback_errors_;
-  Loop loop_{{.auto_exit = true, .on_callback_error = [this](const Error& error, CallbackKind) {
-                callback_errors_.push_back(error);
-              }}};
+  Loop loop_{{.auto_exit = true,
+              .on_callback_error = [this](const Error& error, CallbackKind) { callback_errors_.push_back(error); }}};
   Lines log_;
 };
 

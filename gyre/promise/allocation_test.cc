@@ -1,0 +1,114 @@
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <gyre/promise/combinators.h>
+#include <gyre/promise/internal/test_support.h>
+
+// Counts what the whole program allocates, and shows that promises at work allocate nothing: their blocks are recycled.
+
+namespace {
+
+std::atomic<std::size_t> allocations = 0;
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  return allocate(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace gyre {
+namespace {
+
+using testing::must;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kRecycles = false;
+#elif defined(__has_feature)
+constexpr bool kRecycles = !__has_feature(address_sanitizer);
+#else
+constexpr bool kRecycles = true;
+#endif
+
+class PromiseAllocation : public testing::PromiseTest {
+ protected:
+  /// What `work` allocates when it is done for the third time.
+  template <typename Work>
+  std::size_t allocations_of(Work work) {
+    std::size_t counted = 0;
+    run([&] {
+      for (int i = 0; i < 3; ++i) {
+        const std::size_t before = allocations;
+        work();
+        loop_.run_checkpoint();
+        counted = allocations - before;
+      }
+    });
+    return counted;
+  }
+};
+
+Promise<int> add_one(Loop&, Promise<int> promise) {
+  co_return co_await promise + 1;
+}
+
+TEST_F(PromiseAllocation, R34_NothingInSteadyState) {
+  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  int sum = 0;
+  EXPECT_EQ(allocations_of([&] {
+              auto [promise, resolver] = Promise<int>::with_resolver(loop_);
+              promise.then([&](int n) { sum += n; });
+              resolver.resolve(1);
+            }),
+            0u);
+  EXPECT_GT(sum, 0);
+}
+
+TEST_F(PromiseAllocation, NothingForChainsCleanupsAdoptionsAndCoroutines) {
+  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  EXPECT_EQ(allocations_of([&] {
+              auto [promise, resolver] = Promise<int>::with_resolver(loop_);
+              for (int i = 0; i < 100; ++i) promise = promise.then([](int n) { return n + 1; });
+              promise = promise.then([this](int n) { return Promise<int>::resolved(loop_, n); }).finally([] {});
+              promise = add_one(loop_, promise);
+              resolver.resolve(1);
+              loop_.run_checkpoint();
+              EXPECT_EQ(*promise.value(), 102);
+            }),
+            0u);
+}
+
+TEST_F(PromiseAllocation, ACombinatorAllocatesOnceAnArrayEach) {
+  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  const std::vector<Promise<int>> inputs(100, Promise<int>::resolved(loop_, 1));
+  // The inputs' nodes, the values as they come, the values as they go.
+  EXPECT_LE(allocations_of([&] { all(loop_, inputs); }), 3u);
+}
+
+}  // namespace
+}  // namespace gyre
