@@ -17,6 +17,12 @@ constexpr std::size_t class_of(std::size_t bytes) {
   return (bytes - 1) / kStep;
 }
 
+constexpr std::array<std::uint32_t, kClasses> kKept = [] {
+  std::array<std::uint32_t, kClasses> kept{};
+  for (std::size_t i = 0; i < kClasses; ++i) kept[i] = static_cast<std::uint32_t>(kKeptBytes / ((i + 1) * kStep));
+  return kept;
+}();
+
 struct FreeBlock {
   FreeBlock* next;
 };
@@ -63,7 +69,7 @@ void* allocate_block(std::size_t bytes) {
 
 void free_block(void* memory, std::size_t bytes) noexcept {
   const std::size_t index = class_of(bytes);
-  if (index >= kClasses || !kRecycles || cache.count[index] >= kKeptBytes / ((index + 1) * kStep) || cache.closed)
+  if (index >= kClasses || !kRecycles || cache.count[index] >= kKept[index] || cache.closed)
       [[unlikely]] {
     ::operator delete(memory);
     return;
