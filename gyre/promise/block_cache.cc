@@ -69,8 +69,7 @@ void* allocate_block(std::size_t bytes) {
 
 void free_block(void* memory, std::size_t bytes) noexcept {
   const std::size_t index = class_of(bytes);
-  if (index >= kClasses || !kRecycles || cache.count[index] >= kKept[index] || cache.closed)
-      [[unlikely]] {
+  if (index >= kClasses || !kRecycles || cache.count[index] >= kKept[index] || cache.closed) [[unlikely]] {
     ::operator delete(memory);
     return;
   }

@@ -46,8 +46,8 @@ TEST_F(Rejections, P60_ReportedOnceAfterTheCheckpointOnTheOwner) {
 TEST_F(Rejections, P61_AHandlerInTheSameCheckpointSuppressesTheReport) {
   run([&] {
     reject("sync").catch_([] { return 0; });
-    must(loop_.queue_microtask([this, p = reject("microtask")] { p.catch_([] { return 0; }); }));
-    must(loop_.next_tick([this, p = reject("tick")] { p.catch_([] { return 0; }); }));
+    must(loop_.queue_microtask([p = reject("microtask")] { p.catch_([] { return 0; }); }));
+    must(loop_.next_tick([p = reject("tick")] { p.catch_([] { return 0; }); }));
     must(loop_.queue_microtask(
         [this, p = reject("tick of a microtask")] { must(loop_.next_tick([p] { p.catch_([] { return 0; }); })); }));
   });

@@ -15,6 +15,14 @@
 
 // Promises and other threads: settling from them, waiting on them.
 
+#if defined(__SANITIZE_THREAD__)
+// The count of references to an exception object is in libstdc++, which is not instrumented: where the last reference
+// goes on another thread than the one that looked at the exception, the sanitizer misses the order between the two.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:std::runtime_error::~runtime_error\nrace:std::logic_error::~logic_error\n";
+}
+#endif
+
 namespace gyre {
 namespace {
 
@@ -216,7 +224,7 @@ TEST_F(Threads, V4_AWaitTellsAValueFromAReason) {
   auto bad = Promise<Error>::rejected(loop_, std::out_of_range("far")).ignore_rejection();
   const BlockingWait<Error> wait(bad);
   EXPECT_FALSE(wait.wait().has_value());
-  EXPECT_THROW(wait.get(), std::out_of_range);
+  EXPECT_THROW(static_cast<void>(wait.get()), std::out_of_range);
   EXPECT_NE(wait.reason()->as<std::out_of_range>(), nullptr);
   EXPECT_TRUE(BlockingWait<Error>(Promise<Error>::resolved(loop_, some_error())).wait().has_value());
 }
