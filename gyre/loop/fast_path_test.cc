@@ -193,9 +193,11 @@ TEST(FastPathChanges, AreToldAndCountedByTheirReason) {  // L103
   EXPECT_EQ(seen.changes[3].reason, FastPathReason::mode_set);
   EXPECT_TRUE(seen.changes[3].fast);
   EXPECT_EQ(seen.changes[4].reason, FastPathReason::ended);
+  EXPECT_FALSE(seen.changes[4].fast);
   EXPECT_EQ(seen.changes[4].time, 1ms);
 
   const FastPathStats stats = loop.fast_path_stats();
+  EXPECT_TRUE(stats.fast);  // the last way
   EXPECT_EQ(count_of(stats.exits, FastPathReason::descriptor_watched), 1u);
   EXPECT_EQ(count_of(stats.entries, FastPathReason::descriptors_gone), 1u);
   EXPECT_EQ(count_of(stats.exits, FastPathReason::mode_set), 1u);

@@ -43,8 +43,7 @@ Result<RemoteWatcher> Remote::watch(int fd, const WatchOptions& options, UniqueF
   internal::require_watch(fd, options, static_cast<bool>(callback));
   internal::bind_current_context(callback);
   return call_owner<RemoteWatcher>(
-      shared_, limit,
-      [fd, options, callback = std::move(callback)](LoopCore& core) mutable -> Result<RemoteWatcher> {
+      shared_, limit, [fd, options, callback = std::move(callback)](LoopCore& core) mutable -> Result<RemoteWatcher> {
         if (!core.accepts_work()) return internal::ending();
         auto registration = core.add_watch(fd, options, std::move(callback));
         if (!registration) return std::unexpected(registration.error());
@@ -84,8 +83,8 @@ Result<void> RemoteWatcher::stop(const WaitLimit& limit) {
   const auto registration = std::exchange(registration_, nullptr);
   // Either the loop sees this before it starts the callback once more, or that start came before this.
   registration->muted->store(true);
-  auto stopped = call_owner<void>(registration->shared, limit,
-                                  [registration](LoopCore&) { return remove(*registration); });
+  auto stopped =
+      call_owner<void>(registration->shared, limit, [registration](LoopCore&) { return remove(*registration); });
   if (!stopped && (stopped.error().is(Errc::timed_out) || stopped.error().is(Errc::cancelled))) {
     request_removal(registration);
   }

@@ -12,8 +12,8 @@ namespace internal {
 struct Registration;
 }
 
-/// Keeps a descriptor watched by a loop on another thread (`Remote::watch`). Belongs to whoever holds it, on any thread,
-/// one at a time; the callback runs on the loop's thread.
+/// Keeps a descriptor watched by a loop on another thread (`Remote::watch`). Belongs to whoever holds it, on any
+/// thread, one at a time; the callback runs on the loop's thread.
 class RemoteWatcher {
  public:
   RemoteWatcher() = default;
@@ -29,8 +29,8 @@ class RemoteWatcher {
   Result<void> modify(const WatchOptions& options, const WaitLimit& limit = {});
   Result<void> rearm(const WaitLimit& limit = {});
   /// When it returns, the callback will not start again, whatever it returns; one that is running goes on. Errors:
-  /// `fd_not_registered`, `terminated`, and `timed_out` or `cancelled`: then the loop gives the descriptor up as soon as
-  /// it comes to it. Keep a descriptor of your own open until it has.
+  /// `fd_not_registered`, `terminated`, and `timed_out` or `cancelled`: then the loop gives the descriptor up as soon
+  /// as it comes to it. Keep a descriptor of your own open until it has.
   Result<void> stop(const WaitLimit& limit = {});
 
  private:

@@ -192,14 +192,15 @@ Result<void> LoopCore::choose_path() {
 
 void LoopCore::leave_path(bool fast, FastPathReason reason) {
   const TimePoint left_at = refresh_now();
-  const FastPathChange change{.fast = !fast,
+  const FastPathChange change{.fast = !fast && reason != FastPathReason::ended,
                               .reason = reason,
                               .callbacks = stats.callbacks - std::exchange(path_callbacks_, stats.callbacks),
                               .time = left_at - std::exchange(path_since_, left_at)};
   (fast ? path_stats_.fast_callbacks : path_stats_.polling_callbacks) += change.callbacks;
   (fast ? path_stats_.fast_time : path_stats_.polling_time) += change.time;
-  ++(fast ? path_stats_.exits : path_stats_.entries)[static_cast<std::size_t>(reason)];
-  fast_ = !fast;
+  const bool ended = reason == FastPathReason::ended;  // then it goes over to nothing
+  if (fast || !ended) ++(fast ? path_stats_.exits : path_stats_.entries)[static_cast<std::size_t>(reason)];
+  if (!ended) fast_ = !fast;
   if (observed_) notify([&](LoopObserver& observer) { observer.on_fast_path(change); });
 }
 
