@@ -63,6 +63,22 @@ const char* describe(Errc code) {
       return "promise resolved with itself";
     case Errc::all_rejected:
       return "all promises were rejected";
+    case Errc::no_tasks:
+      return "no tasks";
+    case Errc::unknown_key:
+      return "unknown key";
+    case Errc::duplicate_key:
+      return "duplicate key";
+    case Errc::invalid_delay:
+      return "invalid delay";
+    case Errc::task_failed:
+      return "task failed";
+    case Errc::hook_failed:
+      return "hook failed";
+    case Errc::closed:
+      return "closed";
+    case Errc::expired:
+      return "used after its call";
   }
   return "unknown error";
 }

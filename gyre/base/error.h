@@ -48,6 +48,14 @@ enum class Errc {
   fast_path_incompatible = 25,  ///< The loop may not use the kernel's poller, or has descriptors to watch with it.
   promise_cycle = 26,           ///< A promise was resolved with itself.
   all_rejected = 27,            ///< None of several promises was fulfilled; each one's reason is in the aggregate.
+  no_tasks = 28,                ///< A polling scheduler was run without a task.
+  unknown_key = 29,             ///< No task has that key, or it was removed.
+  duplicate_key = 30,           ///< The key is taken.
+  invalid_delay = 31,           ///< A delay that must be positive is not.
+  task_failed = 32,             ///< A polling task threw; its key is in the context, the exception is the cause.
+  hook_failed = 33,             ///< A hook threw; the exception is the cause.
+  closed = 34,                  ///< A channel or batcher accepts nothing any more.
+  expired = 35,                 ///< Something that is valid during a call only was used after it.
 };
 
 /// The category of `Errc`, named "gyre".
