@@ -38,7 +38,7 @@ TEST_F(Adversaries, DestroyedInAFirstStage) {
   }));
   must(poller_->add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   const auto run = poller_->run();
-  must(loop_.run());
+  finish();
   EXPECT_TRUE(run.value()->is(Errc::cancelled));
   EXPECT_EQ(log_, Lines{"ended 5"});
   EXPECT_EQ(alive.use_count(), 1);
@@ -48,7 +48,7 @@ TEST_F(Adversaries, DestroyedInASynchronousTask) {
   must(poller_->add("a", [this] { poller_.reset(); }));
   must(poller_->add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   const auto run = poller_->run();
-  must(loop_.run());
+  finish();
   EXPECT_TRUE(run.value()->is(Errc::cancelled));
 }
 
@@ -114,7 +114,7 @@ TEST_F(Adversaries, StopCallbacksThatDestroyRestartAndRemove) {
   must(poller_->add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   after(1ms, [&] { stop_.request_stop(); });
   const auto run = poller_->run({.stop = stop_.get_token()});
-  must(loop_.run());
+  finish();
   EXPECT_TRUE(run.value()->is(Errc::cancelled));
   EXPECT_TRUE(again->value()->is(Errc::cancelled));
 }
@@ -150,7 +150,7 @@ TEST_F(Adversaries, ATaskThatNeverEndsHoldsUpNothing) {
   EXPECT_EQ(at(), 25) << "also while it waits for its start";
   poller_.reset();
   gate->open();  // after everything
-  must(loop_.run());
+  finish();
 }
 
 TEST_F(Adversaries, TheLoopEndsWhileTasksRun) {
@@ -223,7 +223,7 @@ TEST_F(Adversaries, ARestartStorm) {
     while (++runs < 1000) EXPECT_TRUE((co_await poller_->run()).is(Errc::task_failed));
   };
   storm(loop_);
-  must(loop_.run());
+  finish();
   EXPECT_EQ(runs, 1000);
 }
 

@@ -49,7 +49,6 @@ class Batches : public testing::PollTest {
       });
     };
   }
-  void run() { must(loop_.run()); }
   void turn() {
     for (int i = 0; i < 5; ++i) must(loop_.poll_once());
   }
@@ -63,12 +62,19 @@ class Batches : public testing::PollTest {
 TEST_F(Batches, S31_SeventeenJobsInThreesWithoutAnInterval) {
   Batcher<int, int> batcher(loop_, {.max_size = 3, .interval = -1ns}, doubling());
   std::vector<int> results;
-  for (int i = 0; i < 17; ++i) {
-    batcher.submit(i).result().then([&](int result) { results.push_back(result); });
-  }
-  const auto end = batcher.shutdown();
-  run();
-  EXPECT_TRUE(end.is_fulfilled());
+  bool has_ended = false;
+  const auto submit_all = [&](Loop&) -> Promise<void> {
+    for (int i = 0; i < 17; ++i) {
+      const auto job = batcher.submit(i);
+      job.result().then([&](int result) { results.push_back(result); });
+      co_await job.accepted();
+    }
+    co_await batcher.shutdown();
+    has_ended = true;
+  };
+  submit_all(loop_);
+  finish();
+  EXPECT_TRUE(has_ended);
   EXPECT_EQ(sizes_, (Sizes{3, 3, 3, 3, 3, 2}));
   Jobs expected(17);
   std::iota(expected.begin(), expected.end(), 0);
@@ -84,7 +90,7 @@ TEST_F(Batches, TwoWithinTheDefaultIntervalAreOneBatch) {
   batcher.submit(1);
   after(49ms, [&] { batcher.submit(2); });
   after(100ms, [&] { batcher.submit(3); });
-  run();
+  finish();
   EXPECT_EQ(log_, (Lines{"2 50", "1 150"}));
   EXPECT_EQ(batcher.stats().by(BatchTrigger::time), 2u);
 }
@@ -96,7 +102,7 @@ TEST_F(Batches, ALateTimerOfAFullBatchIsIgnored) {
     batcher.submit(2);
     batcher.submit(3);
   });
-  run();
+  finish();
   EXPECT_EQ(log_, (Lines{"2 30", "1 80"}));
 }
 
@@ -113,7 +119,7 @@ TEST_F(Batches, S32_AnErrorReachesAllWaiters) {
       return 0;
     });
   }
-  run();
+  finish();
   EXPECT_EQ(log_, Lines{"5 200"});
   EXPECT_EQ(failures, 5);
 }
@@ -137,7 +143,7 @@ TEST_F(Batches, S33_AFullPipelineHoldsSubmissionsBack) {
   turn();
   EXPECT_EQ(seen_, (Jobs{1, 2}));
   gates_[1]->open();
-  run();
+  finish();
   EXPECT_EQ(*one.result().value(), 2);
   EXPECT_EQ(*two.result().value(), 4);
 }
@@ -235,7 +241,7 @@ TEST_F(Batches, S36_CloseWithALimitOutlivesAHungProcessor) {
     EXPECT_TRUE(reason.is(Errc::timed_out));
     when = at();
   });
-  run();
+  finish();
   EXPECT_EQ(when, 50);
   EXPECT_TRUE(one.result().reason()->is(Errc::timed_out));
   EXPECT_TRUE(two.result().reason()->is(Errc::timed_out));
@@ -257,7 +263,7 @@ TEST_F(Batches, S38_AWaitThatIsStoppedLeavesTheJobAlone) {
   const auto wait = job.wait(stop_.get_token());
   wait.ignore_rejection();
   EXPECT_TRUE(wait.reason()->is(Errc::cancelled));
-  run();
+  finish();
   EXPECT_EQ(*job.result().value(), 42);
 }
 
@@ -308,7 +314,7 @@ TEST_F(Batches, REQ_MB_2_Coroutines) {
   const auto add = [&](Loop&, int n) -> Promise<void> { sum += co_await batcher.submit(n).result(); };
   add(loop_, 1);
   add(loop_, 2);
-  run();
+  finish();
   EXPECT_EQ(sum, 6);
   EXPECT_EQ(sizes_, Sizes{2});
 }
@@ -317,7 +323,7 @@ TEST_F(Batches, REQ_MB_3_OneTimerForAllBatches) {
   Batcher<int, int, int> batcher(loop_, {.max_waiting = 100, .key = [](int job) { return job % 10; }}, doubling());
   for (int i = 0; i < 100; ++i) batcher.submit(i);
   EXPECT_EQ(loop_.timer_count(), 1u);
-  run();
+  finish();
   EXPECT_EQ(sizes_, Sizes(10, 10));
 }
 
@@ -342,8 +348,9 @@ TEST_F(Batches, REQ_MB_4_DropsTheOldestWhenFull) {
 
 TEST_F(Batches, REQ_MB_5_CostsCount) {
   Batcher<int, int> batcher(
-      loop_, {.cost = [](int job) { return static_cast<std::size_t>(job); }, .max_cost = 10}, doubling());
+      loop_, {.max_waiting = 10, .cost = [](int job) { return static_cast<std::size_t>(job); }, .max_cost = 10}, doubling());
   for (const int job : {4, 5, 3, 20, 7, 3}) batcher.submit(job);
+  turn();
   EXPECT_EQ(sizes_, (Sizes{2, 1, 1, 2}));
 }
 
@@ -378,7 +385,7 @@ TEST_F(Batches, REQ_MB_7_KeysHaveBatchesOfTheirOwnUpToABound) {
   batcher.submit(3);  // a third key: the batch of 2 goes, used least recently
   EXPECT_EQ(seen_, Jobs{2});
   EXPECT_EQ(batcher.stats().by(BatchTrigger::key_limit), 1u);
-  run();
+  finish();
   EXPECT_EQ(seen_, (Jobs{2, 1, 11, 3}));
 }
 

@@ -47,7 +47,7 @@ TEST_F(Channels, PromisesWaitForValuesAndForRoom) {
   };
   receiver(loop_);
   sender(loop_);
-  must(loop_.run());
+  finish();
   EXPECT_EQ(sum, 10);
   EXPECT_EQ(log_, Lines{"end 0"});
 }
@@ -62,7 +62,7 @@ TEST_F(Channels, WaitsEndOnAStopAndOnClosing) {
     EXPECT_TRUE(stopped.is_rejected());
     channel.close();
   });
-  must(loop_.run());
+  finish();
   EXPECT_TRUE(stopped.reason()->is(Errc::cancelled));
   EXPECT_FALSE(closed.value()->has_value());
 }

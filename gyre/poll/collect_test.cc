@@ -130,7 +130,7 @@ TEST_F(Collecting, S41_AHandlersErrorEndsIt) {
     if (++handled == 2) return std::unexpected(error);
     return {};
   }).then([&](const CollectResult& given) { result = given; });
-  must(loop_.run());
+  finish();
   EXPECT_EQ(result->reason, CollectReason::handler_error);
   EXPECT_EQ(result->count, 2u);
   EXPECT_EQ(result->error->correlation_id(), error.correlation_id());
@@ -143,7 +143,7 @@ TEST_F(Collecting, S42_AStopInTheHandlerOfTheThirdValue) {
   std::optional<CollectResult> result;
   collect(loop_, channel_, {}, [&](int) { if (++handled == 3) stop_.request_stop(); }, stop_.get_token())
       .then([&](const CollectResult& given) { result = given; });
-  must(loop_.run());
+  finish();
   EXPECT_EQ(result->reason, CollectReason::cancelled);
   EXPECT_EQ(result->count, 3u);
   EXPECT_EQ(handled, 3);
@@ -154,7 +154,7 @@ TEST_F(Collecting, AStopEndsTheWait) {
   std::optional<CollectResult> result;
   collect(loop_, channel_, {}, values_, stop_.get_token()).then([&](const CollectResult& given) { result = given; });
   after(5ms, [&] { stop_.request_stop(); });
-  must(loop_.run());
+  finish();
   EXPECT_EQ(result->reason, CollectReason::cancelled);
   EXPECT_TRUE(result->error->is(Errc::cancelled));
   EXPECT_EQ(loop_.timer_count(), 0u);
@@ -165,7 +165,7 @@ TEST_F(Collecting, AStopBeforehandTakesNothing) {
   stop_.request_stop();
   std::optional<CollectResult> result;
   collect(loop_, channel_, {}, values_, stop_.get_token()).then([&](const CollectResult& given) { result = given; });
-  must(loop_.run());
+  finish();
   EXPECT_EQ(result->count, 0u);
   EXPECT_EQ(channel_.size(), 5u);
 }
@@ -226,7 +226,7 @@ TEST_F(Collecting, REQ_LP_4_TwoConsumersOnOneLoop) {
   collect(loop_, channel_, {.max = 2, .min = 2}, one);
   collect(loop_, channel_, {.max = 2, .min = 2}, two);
   send_at(1ms, 4);
-  must(loop_.run());
+  finish();
   EXPECT_EQ(one.size() + two.size(), 4u);
   EXPECT_EQ(one.size(), 2u);
 }

@@ -81,7 +81,10 @@ class KeyedCore final : public TaskTable<Key> {
     this->remove(task, how);
     return true;
   }
-  void reserve(std::size_t count) { tasks_.reserve(count); }
+  void reserve(std::size_t count) {
+    tasks_.reserve(count);
+    this->reserve_timers(count);
+  }
   std::size_t task_count() const override { return tasks_.size(); }
 
  private:

@@ -173,6 +173,7 @@ class SchedulerCore : public std::enable_shared_from_this<SchedulerCore> {
   std::size_t pending_timers() const noexcept { return heap_.size(); }
 
  protected:
+  void reserve_timers(std::size_t count) { heap_.reserve(count); }
   virtual std::string key_text(const TaskState& task) const = 0;
   virtual std::size_t task_count() const = 0;
   /// Destroys a removed task that does not run any more.

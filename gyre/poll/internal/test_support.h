@@ -47,6 +47,13 @@ class PollTest : public ::testing::Test {
   std::stop_source stop_;
   Lines log_;
 
+  /// Runs the loop until nothing is left to do.
+  void finish() {
+    hold_.release();
+    must(loop_.run());
+  }
+  Loop::Hold hold_{loop_.hold()};
+
   void TearDown() override { EXPECT_TRUE(callback_errors_.empty()) << callback_errors_[0].to_string(); }
 };
 
