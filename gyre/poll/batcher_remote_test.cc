@@ -96,6 +96,7 @@ TEST(BatchesFromOtherThreads, NobodyHangsWhenTheLoopOrTheBatcherGoes) {
       *loop, Batcher<int, int>::Options{.max_size = -1, .interval = 1h},
       [](std::vector<int>) { return std::vector<Result<int>>(); });
   const auto remote = batcher->remote();
+  must(loop->poll_once());
   EXPECT_TRUE(fails_with(remote.call(1), Errc::unsupported)) << "this is the loop's thread";
   Errc seen{};
   std::jthread caller([&] {

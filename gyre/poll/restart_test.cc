@@ -128,7 +128,8 @@ TEST_F(Restarts, S47_AHundredRunsWithFailuresLeaveNothingBehind) {
   must(poller_.add_run_hook([&](Ctl& c) {
     for (const char* key : {"a", "b", "c"}) must(c.schedule(key, std::chrono::milliseconds(random() % 3)));
   }));
-  const std::size_t promises = Promises::of(loop_).live();
+  const Promises home = Promises::of(loop_);
+  const std::size_t promises = home.live();
   for (; run < 100; ++run) {
     const auto mode = static_cast<ExitMode>(random() % 3);
     EXPECT_FALSE(poller_.run_here({.deadline = clock_.now() + 1s, .exit = mode}).is(Errc::no_tasks));
@@ -136,7 +137,7 @@ TEST_F(Restarts, S47_AHundredRunsWithFailuresLeaveNothingBehind) {
   finish();
   EXPECT_EQ(loop_.timer_count(), 0u);
   EXPECT_EQ(poller_.stats().running, 0u);
-  EXPECT_EQ(Promises::of(loop_).live(), promises);
+  EXPECT_EQ(home.live(), promises);
 }
 
 TEST_F(Restarts, OnALoopAndAThreadOfItsOwn) {

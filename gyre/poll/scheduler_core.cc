@@ -468,7 +468,7 @@ Reason SchedulerCore::wrap(const Reason& reason, Errc code, const std::string& k
     Error error(code, code == Errc::task_failed ? fmt::format("the task {} threw an exception", key)
                                                 : fmt::format("the {} threw an exception", key));
     try {
-      std::throw_with_nested(ErrorException(error.with("key", key)));
+      std::throw_with_nested(ErrorException(error.with("key", key).caused_by(reason.error())));
     } catch (...) {
       let_cancellation_pass();
       return Reason::current();
