@@ -6,8 +6,8 @@
 #include <gyre/poll/batcher.h>
 #include <gyre/poll/scheduler.h>
 
-// What the scheduler and the batcher cost beside a timer loop and a vector by hand. The clock is set by hand too, so that
-// no time is spent waiting.
+// What the scheduler and the batcher cost beside a timer loop and a vector by hand. The clock is set by hand too, so
+// that no time is spent waiting.
 
 namespace {
 

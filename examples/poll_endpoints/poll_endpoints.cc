@@ -118,8 +118,8 @@ class Server {
         body = std::to_string(endpoint.value += endpoint.step);
       }
     }
-    const std::string text =
-        "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
+    const std::string text = "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) +
+                             "\r\nConnection: close\r\n\r\n" + body;
     static_cast<void>(::send(socket.fd(), text.data(), text.size(), MSG_NOSIGNAL));  // fits any socket's buffer
   }
 
@@ -137,7 +137,8 @@ struct Reply {
 gyre::Promise<Reply> get(gyre::Loop& loop, std::uint16_t port, std::string path, std::stop_token stop) {
   const Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
   const auto address = loopback(port);
-  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 && errno != EINPROGRESS) {
+  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 &&
+      errno != EINPROGRESS) {
     throw std::system_error(errno, std::generic_category(), "connect");
   }
   co_await gyre::writable(loop, socket.fd(), stop);
@@ -183,7 +184,7 @@ int main() {
               const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
               if (sum < before) std::puts("the sum shrank");
             }
-            if (latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300) return stop.request_stop();
+            if (latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300) stop.request_stop();
             // Too many requests: twice as long before the next one.
             static_cast<void>(control.schedule(name, reply.status == 429 ? 2 * interval : interval));
           };

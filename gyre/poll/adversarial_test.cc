@@ -7,9 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <malloc.h>
-
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <gyre/poll/collect.h>
 #include <gyre/poll/internal/test_support.h>

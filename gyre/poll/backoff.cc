@@ -1,10 +1,9 @@
-#include <gyre/poll/backoff.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 
+#include <gyre/poll/backoff.h>
 #include <gyre/poll/random.h>
 
 namespace gyre::poll {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <condition_variable>
 #include <functional>
 #include <limits>
 #include <list>
@@ -71,11 +71,11 @@ struct BatcherOptions {
 
 struct BatcherStats {
   std::uint64_t accepted = 0;
-  std::uint64_t cancelled = 0;  ///< Taken back before they were handed over.
-  std::uint64_t refused = 0;    ///< For want of room.
+  std::uint64_t cancelled = 0;                 ///< Taken back before they were handed over.
+  std::uint64_t refused = 0;                   ///< For want of room.
   std::uint64_t batches[kBatchTriggers] = {};  ///< By `BatchTrigger`.
-  std::size_t in_flight = 0;    ///< Calls of the processor.
-  std::size_t waiting = 0;      ///< Jobs that were accepted and not handed over.
+  std::size_t in_flight = 0;                   ///< Calls of the processor.
+  std::size_t waiting = 0;                     ///< Jobs that were accepted and not handed over.
   Histogram sizes;
   Histogram queue_wait;  ///< From a job's acceptance to the processor, in nanoseconds.
 
@@ -84,7 +84,7 @@ struct BatcherStats {
 
 /// What a processor is told beside its jobs.
 struct BatchCall {
-  std::stop_token stop;           ///< Stopped when the call has ended, and when the batcher is closed.
+  std::stop_token stop;  ///< Stopped when the call has ended, and when the batcher is closed.
   BatchTrigger trigger = {};
   std::vector<Context> contexts;  ///< Of whoever submitted each job.
 };
@@ -109,7 +109,7 @@ struct Entry {
   std::size_t cost = 1;
   TimePoint accepted_at = {};
   Place place = Place::blocked;
-  void* batch = nullptr;  // while it is open or waiting
+  void* batch = nullptr;        // while it is open or waiting
   std::shared_ptr<void> watch;  // for its submitter's stop, while it is blocked
 };
 
@@ -132,8 +132,8 @@ class Submission {
   Submission(Promise<void> accepted, Promise<R> result, std::function<bool()> cancel)
       : accepted_(std::move(accepted)), result_(std::move(result)), cancel_(std::move(cancel)) {}
 
-  /// Fulfilled when a batch has taken the job. Rejected with `cancelled`, `closed` or `backpressure`, and then the result
-  /// is too.
+  /// Fulfilled when a batch has taken the job. Rejected with `cancelled`, `closed` or `backpressure`, and then the
+  /// result is too.
   const Promise<void>& accepted() const noexcept { return accepted_; }
   const Promise<R>& result() const noexcept { return result_; }
   /// The result, unless `stop` is requested first: then `cancelled`, and the job goes on.
@@ -168,8 +168,8 @@ class BatcherCore final : public std::enable_shared_from_this<BatcherCore<Job, R
         promises_(Promises::of(loop)),
         options_(std::move(options)),
         start_(std::move(start)) {
-    max_size_ = options_.max_size < 0 ? kUnbounded
-                                      : static_cast<std::size_t>(options_.max_size == 0 ? 16 : options_.max_size);
+    max_size_ =
+        options_.max_size < 0 ? kUnbounded : static_cast<std::size_t>(options_.max_size == 0 ? 16 : options_.max_size);
     has_interval_ = options_.interval >= Duration::zero();
     interval_ = options_.interval == Duration::zero() ? std::chrono::milliseconds(50) : options_.interval;
     max_concurrent_ = options_.max_concurrent < 0
@@ -277,9 +277,7 @@ class BatcherCore final : public std::enable_shared_from_this<BatcherCore<Job, R
  private:
   static constexpr std::size_t kUnbounded = std::numeric_limits<std::size_t>::max();
 
-  static Error closed() {
-    return Error(Errc::closed, "the batcher has been shut down and accepts no jobs");
-  }
+  static Error closed() { return Error(Errc::closed, "the batcher has been shut down and accepts no jobs"); }
 
   // --- Accepting ---
 
@@ -377,8 +375,8 @@ class BatcherCore final : public std::enable_shared_from_this<BatcherCore<Job, R
   };
   /// A job that waits for acceptance gives up when its submitter does.
   void watch(const EntryPtr& entry, std::stop_token stop) {
-    entry->watch = std::make_shared<std::stop_callback<OnStop>>(std::move(stop),
-                                                                OnStop{this->weak_from_this(), entry, remote_});
+    entry->watch =
+        std::make_shared<std::stop_callback<OnStop>>(std::move(stop), OnStop{this->weak_from_this(), entry, remote_});
   }
 
   /// For jobs that were not handed over. True if it is out of its batch.
@@ -467,8 +465,8 @@ class BatcherCore final : public std::enable_shared_from_this<BatcherCore<Job, R
     running_.push_back(running);
     call.stop = running->stop.get_token();
     const auto self = this->shared_from_this();
-    auto results = Promise<BatchResults<R>>::try_(
-        promises_, [&] { return start_(promises_, std::move(jobs), std::move(call)); });
+    auto results =
+        Promise<BatchResults<R>>::try_(promises_, [&] { return start_(promises_, std::move(jobs), std::move(call)); });
     results.then([self, running](BatchResults<R> given) { self->finish(running, std::move(given)); },
                  [self, running](const Reason& reason) { self->fail(running, reason); });
   }
@@ -490,7 +488,7 @@ class BatcherCore final : public std::enable_shared_from_this<BatcherCore<Job, R
   void finish(const std::shared_ptr<Running>& running, BatchResults<R> results) {
     if (results.size() != running->entries.size()) {
       fail(running, Error(Errc::broken, fmt::format("the processor gave {} results for {} jobs", results.size(),
-                                                   running->entries.size())));
+                                                    running->entries.size())));
       return;
     }
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -700,13 +698,14 @@ class RemoteBatcher {
   explicit RemoteBatcher(std::shared_ptr<internal::BatcherCore<Job, R, Key, Hash>> core)
       : remote_(core->remote()), core_(core) {}
 
-  /// Calls `on_done(Result<R>)` on the batcher's loop, or on that of `executor`. A loop that is closed first destroys it
-  /// uncalled. Errors: `terminated` if the batcher's loop accepts nothing any more; `on_done` is then not called.
+  /// Calls `on_done(Result<R>)` on the batcher's loop, or on that of `executor`. A loop that is closed first destroys
+  /// it uncalled. Errors: `terminated` if the batcher's loop accepts nothing any more; `on_done` is then not called.
   Result<void> submit(Job job, UniqueFunction<void(Result<R>)> on_done, std::optional<Remote> executor = {}) const {
     auto done = std::make_shared<UniqueFunction<void(Result<R>)>>(std::move(on_done));
     const auto deliver = [done, executor = std::move(executor)](Result<R> result) {
       if (!executor) return (*done)(std::move(result));
-      static_cast<void>(Remote(*executor).post([done, result = std::move(result)]() mutable { (*done)(std::move(result)); }));
+      static_cast<void>(
+          Remote(*executor).post([done, result = std::move(result)]() mutable { (*done)(std::move(result)); }));
     };
     return Remote(remote_).post([core = core_, job = std::move(job), deliver]() mutable {
       const auto live = core.lock();
@@ -720,8 +719,8 @@ class RemoteBatcher {
       }
     });
   }
-  /// Waits for the result on this thread, which must not be the loop's. Errors: also `cancelled` on `stop` (the job goes
-  /// on) and `terminated`.
+  /// Waits for the result on this thread, which must not be the loop's. Errors: also `cancelled` on `stop` (the job
+  /// goes on) and `terminated`.
   Result<R> call(Job job, std::stop_token stop = {}) const {
     if (remote_.on_loop_thread()) {
       return fail(Errc::unsupported, "the loop's own thread cannot wait for a batch; use Batcher::submit");
@@ -749,12 +748,12 @@ class RemoteBatcher {
 /// When the processor falls behind, a bounded number of batches waits for it; then submissions wait too, or fail
 /// (`WhenFull`). The loop is never blocked.
 ///
-/// For the loop's thread; `remote` is for others. Destroying it fails jobs that were not handed over with `closed`; calls
-/// under way are told to stop and give their results still.
+/// For the loop's thread; `remote` is for others. Destroying it fails jobs that were not handed over with `closed`;
+/// calls under way are told to stop and give their results still.
 ///
 /// ```
-/// gyre::poll::Batcher<Row, void> rows(loop, {.max_size = 100}, [&](std::vector<Row> batch) { database.insert(batch); });
-/// co_await rows.submit(row).result();
+/// gyre::poll::Batcher<Row, void> rows(loop, {.max_size = 100}, [&](std::vector<Row> batch) { database.insert(batch);
+/// }); co_await rows.submit(row).result();
 /// ```
 template <typename Job, typename R = void, typename Key = std::monostate, typename Hash = std::hash<Key>>
 class Batcher {
@@ -763,8 +762,8 @@ class Batcher {
 
   /// The processor is called on the loop's thread with `(std::vector<Job>)`, and a `BatchCall` after it and a `Loop&`
   /// before it if it takes them (a coroutine needs the loop). It returns `std::vector<Result<R>>`, one for each job in
-  /// order, or a `Result` or `Promise` of that; where R is void, also nothing, `Result<void>` or `Promise<void>`, for all
-  /// alike. What it throws fails all jobs of its batch. Throws std::invalid_argument without a processor, and for
+  /// order, or a `Result` or `Promise` of that; where R is void, also nothing, `Result<void>` or `Promise<void>`, for
+  /// all alike. What it throws fails all jobs of its batch. Throws std::invalid_argument without a processor, and for
   /// options without any limit.
   template <typename F>
   Batcher(Loop& loop, Options options, F processor) {
@@ -796,8 +795,8 @@ class Batcher {
     const auto core = core_;
     return core->shutdown(std::move(stop));
   }
-  /// Like `shutdown`, and stops the processor's tokens at once. When `limit` is over, this is rejected with `timed_out`,
-  /// and so is every job that has no result yet.
+  /// Like `shutdown`, and stops the processor's tokens at once. When `limit` is over, this is rejected with
+  /// `timed_out`, and so is every job that has no result yet.
   Promise<void> close(Duration limit = Duration::max()) {
     const auto core = core_;
     return core->close(limit);

@@ -27,19 +27,18 @@ TEST(BatchesFromOtherThreads, S39_FiveThousandJobsFromFiveProducers) {
   Loop loop;
   std::atomic<int> at_work = 0;
   std::atomic<int> most = 0;
-  Batcher<int, int> batcher(
-      loop, {.max_size = 7, .interval = 1ms, .max_concurrent = 10},
-      [&](Loop& home, std::vector<int> jobs) -> Promise<std::vector<Result<int>>> {
-        return offload(home, [&, jobs = std::move(jobs)] {
-          const int now = ++at_work;
-          for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-          }
-          std::vector<Result<int>> results;
-          for (const int job : jobs) results.push_back(job * 2);
-          --at_work;
-          return results;
-        });
-      });
+  Batcher<int, int> batcher(loop, {.max_size = 7, .interval = 1ms, .max_concurrent = 10},
+                            [&](Loop& home, std::vector<int> jobs) -> Promise<std::vector<Result<int>>> {
+                              return offload(home, [&, jobs = std::move(jobs)] {
+                                const int now = ++at_work;
+                                for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+                                }
+                                std::vector<Result<int>> results;
+                                for (const int job : jobs) results.push_back(job * 2);
+                                --at_work;
+                                return results;
+                              });
+                            });
   std::mutex mutex;
   std::set<int> results;
   std::atomic<int> done = 0;
@@ -92,9 +91,8 @@ TEST(BatchesFromOtherThreads, ResultsArriveOnTheChosenLoop) {
 
 TEST(BatchesFromOtherThreads, NobodyHangsWhenTheLoopOrTheBatcherGoes) {
   auto loop = std::make_unique<Loop>();
-  auto batcher = std::make_unique<Batcher<int, int>>(
-      *loop, Batcher<int, int>::Options{.max_size = -1, .interval = 1h},
-      [](std::vector<int>) { return std::vector<Result<int>>(); });
+  auto batcher = std::make_unique<Batcher<int, int>>(*loop, Batcher<int, int>::Options{.max_size = -1, .interval = 1h},
+                                                     [](std::vector<int>) { return std::vector<Result<int>>(); });
   const auto remote = batcher->remote();
   must(loop->poll_once());
   EXPECT_TRUE(fails_with(remote.call(1), Errc::unsupported)) << "this is the loop's thread";

@@ -289,9 +289,8 @@ TEST_F(Batches, ACancelledOnlyJobTakesItsTimerAlong) {
 }
 
 TEST_F(Batches, REQ_MB_1_EachJobHasItsOwnResult) {
-  Batcher<int, int> batcher(loop_, {.max_size = 2}, [](Jobs jobs) {
-    return Results{jobs[0], fail(Errc::not_found, "no {}", jobs[1])};
-  });
+  Batcher<int, int> batcher(loop_, {.max_size = 2},
+                            [](Jobs jobs) { return Results{jobs[0], fail(Errc::not_found, "no {}", jobs[1])}; });
   const auto one = batcher.submit(1);
   const auto two = batcher.submit(2);
   turn();
@@ -348,7 +347,8 @@ TEST_F(Batches, REQ_MB_4_DropsTheOldestWhenFull) {
 
 TEST_F(Batches, REQ_MB_5_CostsCount) {
   Batcher<int, int> batcher(
-      loop_, {.max_waiting = 10, .cost = [](int job) { return static_cast<std::size_t>(job); }, .max_cost = 10}, doubling());
+      loop_, {.max_waiting = 10, .cost = [](int job) { return static_cast<std::size_t>(job); }, .max_cost = 10},
+      doubling());
   for (const int job : {4, 5, 3, 20, 7, 3}) batcher.submit(job);
   turn();
   EXPECT_EQ(sizes_, (Sizes{2, 1, 1, 2}));

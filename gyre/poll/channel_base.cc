@@ -1,9 +1,9 @@
-#include <gyre/poll/channel_base.h>
-
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <utility>
+
+#include <gyre/poll/channel_base.h>
 
 namespace gyre::poll::internal {
 namespace {

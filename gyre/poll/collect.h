@@ -31,8 +31,8 @@ struct CollectOptions {
   std::int64_t max = 16;
   /// Wait for this many; 0 means 4, negative for none. Where it is greater than `max`, `max` counts.
   std::int64_t min = 4;
-  /// Wait no longer than this for `min`, from the first value on; with `min` off, for the first value, from the call on.
-  /// 0 means 50 ms, negative no limit.
+  /// Wait no longer than this for `min`, from the first value on; with `min` off, for the first value, from the call
+  /// on. 0 means 50 ms, negative no limit.
   Duration partial_timeout = std::chrono::milliseconds(50);
 };
 
@@ -208,15 +208,15 @@ CollectResult collect_on_thread(ChannelState<T>& channel, const CollectPlan& pla
 }
 
 template <typename Handler, typename T>
-concept CollectHandler = std::is_invocable_v<Handler&, T> &&
-                         (std::is_void_v<std::invoke_result_t<Handler&, T>> ||
-                          std::is_convertible_v<std::invoke_result_t<Handler&, T>, Result<void>>);
+concept CollectHandler =
+    std::is_invocable_v<Handler&, T> && (std::is_void_v<std::invoke_result_t<Handler&, T>> ||
+                                         std::is_convertible_v<std::invoke_result_t<Handler&, T>, Result<void>>);
 
 }  // namespace internal
 
-/// Waits for `CollectOptions::min` values, or for the time-out, and takes what else there is, up to `max`. Each value is
-/// handed to `handler(T)` at once, which returns nothing or a `Result<void>`; after an error no more are taken. What it
-/// throws rejects the promise. A closed channel ends the collection as soon as that is seen, also below `min`.
+/// Waits for `CollectOptions::min` values, or for the time-out, and takes what else there is, up to `max`. Each value
+/// is handed to `handler(T)` at once, which returns nothing or a `Result<void>`; after an error no more are taken. What
+/// it throws rejects the promise. A closed channel ends the collection as soon as that is seen, also below `min`.
 ///
 /// On the loop's thread, with the loop's clock. Throws std::logic_error for an empty channel.
 template <typename T, internal::CollectHandler<T> Handler>

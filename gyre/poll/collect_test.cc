@@ -141,7 +141,12 @@ TEST_F(Collecting, S42_AStopInTheHandlerOfTheThirdValue) {
   fill(5);
   int handled = 0;
   std::optional<CollectResult> result;
-  collect(loop_, channel_, {}, [&](int) { if (++handled == 3) stop_.request_stop(); }, stop_.get_token())
+  collect(
+      loop_, channel_, {},
+      [&](int) {
+        if (++handled == 3) stop_.request_stop();
+      },
+      stop_.get_token())
       .then([&](const CollectResult& given) { result = given; });
   finish();
   EXPECT_EQ(result->reason, CollectReason::cancelled);

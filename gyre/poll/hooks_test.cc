@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 class Hooks : public testing::PollTest {
  protected:
-  Hooks() { must(poller_.add("a", [this] { says("a"); })); }
+  Hooks() {
+    must(poller_.add("a", [this] { says("a"); }));
+  }
   Reason run(Duration end = 1s) { return poller_.run_here({.stop = stop_.get_token(), .deadline = time(end)}); }
 
   Poller poller_{loop_};
@@ -78,7 +80,8 @@ TEST_F(Hooks, S25_ValuesPassUnchanged) {
   const Error error(Errc::not_found, "a value");
   int seen = 0;
   must(poller_.add_hook(pointers, [&](Ctl&, std::optional<int*> value) { seen += value && *value == nullptr; }));
-  must(poller_.add_hook(vectors, [&](Ctl&, std::optional<std::vector<int>> value) { seen += value && value->empty(); }));
+  must(
+      poller_.add_hook(vectors, [&](Ctl&, std::optional<std::vector<int>> value) { seen += value && value->empty(); }));
   must(poller_.add_hook(errors, [&](Ctl&, std::optional<Error> value) {
     seen += value && value->correlation_id() == error.correlation_id();
   }));

@@ -61,8 +61,8 @@ struct TaskOptions {
   /// A first stage that takes longer has failed with `timed_out`: its token is stopped and its result will be dropped.
   /// It counts as running until it has really ended. Zero means no limit.
   Duration timeout = {};
-  /// With it, a failure of this task does not end the run: the task is scheduled again, after delays that grow with each
-  /// failure, unless it is scheduled already.
+  /// With it, a failure of this task does not end the run: the task is scheduled again, after delays that grow with
+  /// each failure, unless it is scheduled already.
   std::optional<BackoffOptions> retry = {};
 };
 

@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 class ScheduleTable : public testing::PollTest {
  protected:
-  ScheduleTable() { must(poller_.add("a", [this] { says("a"); })); }
+  ScheduleTable() {
+    must(poller_.add("a", [this] { says("a"); }));
+  }
   /// Runs `plan` as the run hook, and then the loop until `end`.
   void run(std::function<void(Ctl&)> plan, Duration end = 24h) {
     must(poller_.add_run_hook(std::move(plan)));

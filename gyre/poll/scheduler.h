@@ -142,8 +142,7 @@ struct FirstStage {
 
   void operator()(const std::shared_ptr<Execution>& execution) {
     if constexpr (std::is_invocable_v<F&, Loop&, std::stop_token>) {
-      settle(execution,
-             [&]() -> decltype(auto) { return std::invoke(f, execution->loop(), execution->stop_token()); });
+      settle(execution, [&]() -> decltype(auto) { return std::invoke(f, execution->loop(), execution->stop_token()); });
     } else if constexpr (std::is_invocable_v<F&, Loop&>) {
       settle(execution, [&]() -> decltype(auto) { return std::invoke(f, execution->loop()); });
     } else if constexpr (std::is_invocable_v<F&, std::stop_token>) {
@@ -250,8 +249,8 @@ class ChannelHook final : public HookSource {
 /// The scheduling interface, as a run hook, hook or second stage gets it. Valid during that call only: later, every
 /// function fails with `expired`. For the loop's thread.
 ///
-/// A key that no task has gives `unknown_key`. The functions that change a schedule return the state before. docs/poll.md
-/// has the table of what each does in each state.
+/// A key that no task has gives `unknown_key`. The functions that change a schedule return the state before.
+/// docs/poll.md has the table of what each does in each state.
 template <typename Key>
 class Control {
  public:
@@ -275,9 +274,8 @@ class Control {
   /// Unless it is to start sooner anyway. Errors: `invalid_delay` unless it is positive.
   Result<ScheduleState> schedule_sooner(const Key& key, Duration delay) {
     if (delay <= Duration::zero()) return refuse_delay(key, "schedule_sooner");
-    return with_task<ScheduleState>(key, [&](auto& core, auto& task) {
-      return core.schedule_at_sooner(task, internal::later(core.now(), delay));
-    });
+    return with_task<ScheduleState>(
+        key, [&](auto& core, auto& task) { return core.schedule_at_sooner(task, internal::later(core.now(), delay)); });
   }
   /// Errors: `invalid_delay` without a time.
   Result<ScheduleState> schedule_at_sooner(const Key& key, std::optional<TimePoint> when) {
@@ -333,8 +331,7 @@ class SecondStage {
   SecondStage() = default;
   SecondStage(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): nothing is left
   template <typename F>
-    requires(!std::same_as<std::remove_cvref_t<F>, SecondStage> &&
-             std::is_invocable_v<std::decay_t<F>&, Control<Key>&>)
+    requires(!std::same_as<std::remove_cvref_t<F>, SecondStage> && std::is_invocable_v<std::decay_t<F>&, Control<Key>&>)
   SecondStage(F&& f) {  // NOLINT(google-explicit-constructor): functions convert
     if (internal::is_empty_callable(f)) return;
     function_ = [f = std::forward<F>(f)](const internal::CallHandle& handle) mutable -> Result<void> {
@@ -351,8 +348,8 @@ class SecondStage {
 
 /// Runs tasks again and again, each when it was scheduled, none twice at once, and makes every decision in one place.
 ///
-/// A task has two stages. The first does the work: on the loop as a coroutine, or on a thread (`add_offloaded`). What it
-/// returns, if anything, is the second: a function that runs on the loop's thread like hooks do, one at a time, and
+/// A task has two stages. The first does the work: on the loop as a coroutine, or on a thread (`add_offloaded`). What
+/// it returns, if anything, is the second: a function that runs on the loop's thread like hooks do, one at a time, and
 /// looks at the outcome, publishes it, and schedules what is to come. So the state that these functions share needs no
 /// lock.
 ///
@@ -385,10 +382,11 @@ class Scheduler {
 
   // --- Configuration, also while it runs ---
 
-  /// `task(Loop&, std::stop_token)`, or with only one of these parameters, or none, runs on the loop's thread, and returns
-  /// a `Promise` of nothing or of a `SecondStage<Key>` (a coroutine needs the loop as its parameter); or, where it need not wait, nothing, a `SecondStage<Key>`, or a `Result` of either. A failure
-  /// ends the run (see `TaskOptions::retry`). The token is stopped when the first stage or the run ends. Errors:
-  /// `duplicate_key`, `invalid_argument` for an empty function or options out of range.
+  /// `task(Loop&, std::stop_token)`, or with only one of these parameters, or none, runs on the loop's thread, and
+  /// returns a `Promise` of nothing or of a `SecondStage<Key>` (a coroutine needs the loop as its parameter); or, where
+  /// it need not wait, nothing, a `SecondStage<Key>`, or a `Result` of either. A failure ends the run (see
+  /// `TaskOptions::retry`). The token is stopped when the first stage or the run ends. Errors: `duplicate_key`,
+  /// `invalid_argument` for an empty function or options out of range.
   template <typename F>
   Result<void> add(Key key, F task, const TaskOptions& options = {}) {
     if constexpr (std::is_null_pointer_v<F>) {
@@ -398,8 +396,8 @@ class Scheduler {
       return insert(std::move(key), internal::FirstStage<Key, F>{std::move(task)}, options);
     }
   }
-  /// The same for a function that blocks or computes: it runs on a thread of the loop's pool (`LoopOptions`), and returns
-  /// no promise.
+  /// The same for a function that blocks or computes: it runs on a thread of the loop's pool (`LoopOptions`), and
+  /// returns no promise.
   template <typename F>
   Result<void> add_offloaded(Key key, F task, const TaskOptions& options = {}) {
     if constexpr (std::is_null_pointer_v<F>) {
@@ -417,8 +415,8 @@ class Scheduler {
   }
   /// `hook(Control<Key>&, std::optional<T>)` is called with each value that it takes from the channel while the
   /// scheduler runs, and with nothing when the channel is closed; after that it is unregistered. It returns nothing, a
-  /// `Result<void>`, a `HookAction`, or a `Result<HookAction>`; an error ends the run. Errors: `invalid_argument` for an
-  /// empty channel or function.
+  /// `Result<void>`, a `HookAction`, or a `Result<HookAction>`; an error ends the run. Errors: `invalid_argument` for
+  /// an empty channel or function.
   template <typename T, typename F>
   Result<HookId> add_hook(Channel<T> channel, F hook) {
     if (!channel) return fail(Errc::invalid_argument, "a hook was given an empty channel");
@@ -457,10 +455,10 @@ class Scheduler {
 
   // --- Running ---
 
-  /// Runs until something ends it; fulfilled with what: `cancelled` on a stop, `timed_out` at the deadline, the error of
-  /// a task or hook as it was, or its exception within `task_failed` or `hook_failed`, which name the key. First waits
-  /// for tasks of an earlier run that have not ended. All schedules are gone when it ends; it may then run again. Keeps
-  /// the loop alive. At once, `no_tasks` or `already_running`. Rejected only if the loop ends (`terminated`).
+  /// Runs until something ends it; fulfilled with what: `cancelled` on a stop, `timed_out` at the deadline, the error
+  /// of a task or hook as it was, or its exception within `task_failed` or `hook_failed`, which name the key. First
+  /// waits for tasks of an earlier run that have not ended. All schedules are gone when it ends; it may then run again.
+  /// Keeps the loop alive. At once, `no_tasks` or `already_running`. Rejected only if the loop ends (`terminated`).
   Promise<Reason> run(RunOptions options = {}) {
     core_->loop().require_owner();
     return core_->run(std::move(options));

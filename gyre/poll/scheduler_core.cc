@@ -1,5 +1,3 @@
-#include <gyre/poll/scheduler_core.h>
-
 #include <algorithm>
 #include <exception>
 #include <random>
@@ -8,6 +6,7 @@
 
 #include <gyre/poll/keep_alive.h>
 #include <gyre/poll/random.h>
+#include <gyre/poll/scheduler_core.h>
 #include <gyre/poll/time.h>
 
 namespace gyre::poll::internal {

@@ -354,13 +354,12 @@ TEST_F(Scheduling, REQ_POLL_5_ARemovedRunningTaskIsDroppedOrFinishes) {
 TEST_F(Scheduling, REQ_POLL_9_PrioritiesAndAConcurrencyLimit) {
   Poller poller(loop_, {.max_concurrent = 1});
   for (const auto& [key, priority] : {std::pair("low", -1), {"high 1", 5}, {"middle", 0}, {"high 2", 5}}) {
-    must(poller.add(
-        key,
-        [this, key](Loop& loop) -> Promise<void> {
-          says(key);
-          co_await sleep_for(loop, 10ms);
-        },
-        {.priority = priority}));
+    must(poller.add(key,
+                    [this, key](Loop& loop) -> Promise<void> {
+                      says(key);
+                      co_await sleep_for(loop, 10ms);
+                    },
+                    {.priority = priority}));
   }
   must(poller.add_run_hook([](Ctl& c) {
     for (const char* key : {"low", "high 1", "middle", "high 2"}) must(c.schedule_asap(key));
@@ -371,13 +370,12 @@ TEST_F(Scheduling, REQ_POLL_9_PrioritiesAndAConcurrencyLimit) {
 
 TEST_F(Scheduling, REQ_POLL_9_ATimeOutEndsTheRun) {
   std::stop_token token;
-  must(poller_.add(
-      "a",
-      [&](Loop& loop, std::stop_token stop) -> Promise<void> {
-        token = stop;
-        co_await sleep_for(loop, 1h);
-      },
-      {.timeout = 20ms}));
+  must(poller_.add("a",
+                   [&](Loop& loop, std::stop_token stop) -> Promise<void> {
+                     token = stop;
+                     co_await sleep_for(loop, 1h);
+                   },
+                   {.timeout = 20ms}));
   must(poller_.add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   const Reason why = poller_.run_here();
   EXPECT_TRUE(why.is(Errc::timed_out));
@@ -388,14 +386,13 @@ TEST_F(Scheduling, REQ_POLL_9_ATimeOutEndsTheRun) {
 
 TEST_F(Scheduling, REQ_POLL_9_FailuresAreRetriedWithGrowingDelays) {
   int failures = 3;
-  must(poller_.add(
-      "a",
-      [&]() -> Result<Stage> {
-        says("a");
-        if (failures-- > 0) return fail(Errc::not_found, "not yet");
-        return Stage([&](Ctl& c) { must(c.schedule("a", 500ms)); });
-      },
-      {.retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
+  must(poller_.add("a",
+                   [&]() -> Result<Stage> {
+                     says("a");
+                     if (failures-- > 0) return fail(Errc::not_found, "not yet");
+                     return Stage([&](Ctl& c) { must(c.schedule("a", 500ms)); });
+                   },
+                   {.retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
   must(poller_.add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   after(300ms, [&] { failures = 1; });
   EXPECT_TRUE(poller_.run_here(until(600ms)).is(Errc::timed_out));
@@ -404,13 +401,12 @@ TEST_F(Scheduling, REQ_POLL_9_FailuresAreRetriedWithGrowingDelays) {
 }
 
 TEST_F(Scheduling, REQ_POLL_9_ATimeOutIsRetriedWhenTheTaskHasReallyEnded) {
-  must(poller_.add(
-      "a",
-      [&](Loop& loop) -> Promise<void> {  // deaf to its token
-        says("a");
-        co_await sleep_for(loop, 100ms);
-      },
-      {.timeout = 20ms, .retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
+  must(poller_.add("a",
+                   [&](Loop& loop) -> Promise<void> {  // deaf to its token
+                     says("a");
+                     co_await sleep_for(loop, 100ms);
+                   },
+                   {.timeout = 20ms, .retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
   must(poller_.add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   poller_.run_here(until(150ms));
   EXPECT_EQ(log_, (Lines{"a 0", "a 110"})) << "never twice at once";
