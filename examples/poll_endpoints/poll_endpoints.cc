@@ -1,4 +1,5 @@
-// Polls three HTTP endpoints, each as often as it allows, and publishes a sum whenever something has changed.
+// Polls three HTTP endpoints, each as often as it allows, keeps the sum of what they last said, and tells it once each
+// has said enough.
 //
 // The endpoints are served by this program itself, on 127.0.0.1. Server and client are a few lines on the loop's
 // descriptors rather than a library: that shows how coroutines wait for sockets, and needs nothing installed.
@@ -198,7 +199,7 @@ int main() {
 
   const gyre::Reason why = poller.run_here({.stop = stop.get_token(), .exit = gyre::poll::ExitMode::cancel_and_wait});
   const bool complete = latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300;
-  std::printf("%s: %s\n", complete && sum >= 360 ? "aggregate published from three endpoints" : "incomplete",
+  std::printf("%s: %s\n", complete && sum >= 360 ? "the sum of three endpoints is known" : "incomplete",
               why.is(gyre::Errc::cancelled) ? "stopped on request" : why.error().to_string().c_str());
   return complete ? 0 : 1;
 }
