@@ -174,23 +174,25 @@ int main() {
   gyre::poll::Scheduler<std::string> poller(loop);
   // The poller's own limits: a little less often than each endpoint allows.
   const std::map<std::string, gyre::Duration> intervals{{"stock", 6ms}, {"price", 12ms}, {"orders", 25ms}};
-  for (const auto& [name, interval] : intervals) {
-    const auto added = poller.add(
-        name,
-        [&, name = name, interval = interval](gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
-          const Reply reply = co_await get(home, server.port(), name, token);
-          co_return [&, name, interval, reply](Control& control) {
-            if (reply.status == 200) {
-              latest[name] = reply.value;
-              const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
-              if (sum < before) std::puts("the sum shrank");
-            }
-            if (latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300) stop.request_stop();
-            // Too many requests: twice as long before the next one.
-            static_cast<void>(control.schedule(name, reply.status == 429 ? 2 * interval : interval));
-          };
-        },
-        {.timeout = 5s, .retry = gyre::poll::BackoffOptions{.initial = 50ms}});
+  for (const auto& endpoint : intervals) {
+    const auto added =
+        poller.add(endpoint.first,
+                   [&, name = endpoint.first, interval = endpoint.second](
+                       gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
+                     const Reply reply = co_await get(home, server.port(), name, token);
+                     co_return [&, name, interval, reply](Control& control) {
+                       if (reply.status == 200) {
+                         latest[name] = reply.value;
+                         const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
+                         if (sum < before) std::puts("the sum shrank");
+                       }
+                       if (latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300)
+                         stop.request_stop();
+                       // Too many requests: twice as long before the next one.
+                       static_cast<void>(control.schedule(name, reply.status == 429 ? 2 * interval : interval));
+                     };
+                   },
+                   {.timeout = 5s, .retry = gyre::poll::BackoffOptions{.initial = 50ms}});
     if (!added) return 1;
   }
   static_cast<void>(poller.add_run_hook([&](Control& control) {
