@@ -1,4 +1,4 @@
-"""What is measured: the rows of the report. A new workload is a template in harness/workloads.h, an offer in each peer
+"""What is measured: the rows of the report. A new workload is a template in harness/*_workloads.h, an offer in each peer
 that can do it, and a row here."""
 
 from dataclasses import dataclass, field
