@@ -258,6 +258,9 @@ bool is_clear(const Result<T>& result) {
   return true;
 }
 
+/// For what needs a native handle, which poll(2) does not have.
+class SystemCallFailuresOfTheHandle : public SystemCallFailures {};
+
 TEST_P(SystemCallFailures, L126_WatchingFailsClearlyOrNotAtAll) {
   with_every_call_failing([&](auto&& failing) {
     Loop loop(options());
@@ -375,7 +378,7 @@ TEST_P(SystemCallFailures, L111_AFailedWakeUpIsReportedAndTheNextOneTriesAgain) 
   EXPECT_TRUE(ran);
 }
 
-TEST_P(SystemCallFailures, L110_AHundredWakesInOneSleepAreOneWrite) {
+TEST_P(SystemCallFailuresOfTheHandle, L110_AHundredWakesInOneSleepAreOneWrite) {
   Loop loop(options());
   Pipe pipe;
   Watcher watcher = must(loop.watch(pipe.read_end(), Readiness::read, [&](Readiness) {
@@ -384,9 +387,8 @@ TEST_P(SystemCallFailures, L110_AHundredWakesInOneSleepAreOneWrite) {
   }));
   // Between two steps the loop counts as asleep, but nobody takes its wake-ups: one sleep that lasts as long as we
   // like.
-  static_cast<void>(loop.native_handle());
+  must(loop.native_handle());
   must(loop.poll_once());
-  if (GetParam() == PollerKind::poll) GTEST_SKIP() << "needs a native handle to hold the sleep";
   {
     const Failure counting(-1, 0, Call::write_);
     std::vector<std::jthread> threads;
@@ -399,8 +401,7 @@ TEST_P(SystemCallFailures, L110_AHundredWakesInOneSleepAreOneWrite) {
   }
 }
 
-TEST_P(SystemCallFailures, TheNativeHandleFailsClearlyOrNotAtAll) {
-  if (GetParam() == PollerKind::poll) GTEST_SKIP() << "poll has no native handle";
+TEST_P(SystemCallFailuresOfTheHandle, TheNativeHandleFailsClearlyOrNotAtAll) {
   with_every_call_failing([&](auto&& failing) {
     Loop loop(options());
     SocketPair sockets;
@@ -537,6 +538,8 @@ TEST_P(SystemCallFailures, WithoutNanosecondWaitsNothingIsEarly) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, SystemCallFailures, kEveryPoller, poller_name);
+INSTANTIATE_TEST_SUITE_P(Of, SystemCallFailuresOfTheHandle, ::testing::Values(PollerKind::epoll, PollerKind::io_uring),
+                         poller_name);
 
 }  // namespace
 }  // namespace gyre

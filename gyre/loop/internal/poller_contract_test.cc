@@ -75,6 +75,8 @@ class OnAPoller : public ::testing::TestWithParam<Parameter> {
 };
 
 using PollerContract = OnAPoller<PollerKind>;
+/// For what poll(2) does not have; that it says so is a test of PollerContract.
+class PollerWithEdges : public PollerContract {};
 
 constexpr auto kBoth = Readiness::read | Readiness::write;
 constexpr Interest kRead{.readiness = Readiness::read};
@@ -361,8 +363,7 @@ TEST_P(PollerContract, EdgesAreReportedWhenSomethingChanges) {
   EXPECT_EQ(readiness(), Readiness::none);
 }
 
-TEST_P(PollerContract, SeveralEdgesOfADescriptorAreOneEvent) {
-  if (!knows_edges()) GTEST_SKIP() << "poll(2) has no edges";
+TEST_P(PollerWithEdges, SeveralEdgesOfADescriptorAreOneEvent) {
   SocketPair sockets;
   add(sockets.ours(), {.readiness = kBoth, .trigger = Trigger::edge});
   EXPECT_EQ(readiness(), Readiness::write);
@@ -372,8 +373,7 @@ TEST_P(PollerContract, SeveralEdgesOfADescriptorAreOneEvent) {
   EXPECT_EQ(wait(), 0u);
 }
 
-TEST_P(PollerContract, AnEdgeThatBecomesALevelIsOne) {
-  if (!knows_edges()) GTEST_SKIP() << "poll(2) has no edges";
+TEST_P(PollerWithEdges, AnEdgeThatBecomesALevelIsOne) {
   SocketPair sockets;
   add(sockets.ours(), kReadEdges);
   send(sockets.theirs());
@@ -585,6 +585,8 @@ TEST_P(PollerContract, L126_WithoutDescriptorsThereIsAnErrorThatPasses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, PollerContract, ::testing::ValuesIn(kKinds),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
+INSTANTIATE_TEST_SUITE_P(Of, PollerWithEdges, ::testing::Values(PollerKind::epoll, PollerKind::io_uring),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
 // --- What is reported ---
