@@ -12,10 +12,10 @@
 #include <vector>
 
 #include <gyre/base/cache_line.h>
+#include <gyre/base/internal/short_lock.h>
+#include <gyre/base/internal/spin.h>
 #include <gyre/base/task.h>
 #include <gyre/loop/internal/ingress.h>
-#include <gyre/loop/internal/short_lock.h>
-#include <gyre/loop/internal/spin.h>
 
 #include "spliced_block_queue.h"
 

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include <gyre/loop/internal/spin.h>
+#include <gyre/base/internal/spin.h>
 
 namespace gyre::internal {
 

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include <gyre/base/cache_line.h>
+#include <gyre/base/internal/short_lock.h>
+#include <gyre/base/internal/spin.h>
 #include <gyre/base/task.h>
 #include <gyre/loop/internal/block_queue.h>
-#include <gyre/loop/internal/short_lock.h>
-#include <gyre/loop/internal/spin.h>
 
 namespace gyre::internal {
 

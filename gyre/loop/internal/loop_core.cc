@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <gyre/base/internal/spin.h>
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/metrics_recorder.h>
-#include <gyre/loop/internal/spin.h>
 
 namespace gyre::internal {
 

@@ -3,8 +3,8 @@
 #include <array>
 #include <mutex>
 
+#include <gyre/base/internal/short_lock.h>
 #include <gyre/loop/internal/rate_window.h>
-#include <gyre/loop/internal/short_lock.h>
 #include <gyre/loop/metrics.h>
 #include <gyre/loop/observer.h>
 

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include <gyre/base/cache_line.h>
+#include <gyre/base/internal/short_lock.h>
 #include <gyre/base/task.h>
 #include <gyre/loop/internal/command.h>
 #include <gyre/loop/internal/ingress.h>
 #include <gyre/loop/internal/parker.h>
 #include <gyre/loop/internal/poller.h>
-#include <gyre/loop/internal/short_lock.h>
 #include <gyre/loop/state.h>
 
 namespace gyre::internal {

@@ -1,7 +1,7 @@
 #include <algorithm>
 
+#include <gyre/base/internal/spin.h>
 #include <gyre/loop/internal/loop_core.h>
-#include <gyre/loop/internal/spin.h>
 
 namespace gyre::internal {
 

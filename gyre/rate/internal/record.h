@@ -3,9 +3,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include <gyre/base/internal/short_lock.h>
 #include <gyre/rate/internal/plan.h>
 #include <gyre/rate/internal/ring.h>
-#include <gyre/rate/internal/short_lock.h>
 
 namespace gyre::rate::internal {
 
@@ -26,7 +26,7 @@ struct Record {
   /// Changes with each acceptance, and whenever the record becomes or ceases to be a category.
   std::atomic<std::uint64_t> sequence{0};
   std::uint64_t hash = 0;
-  ShortLock lock;
+  gyre::internal::ShortLock lock;
   /// How many `Category` objects name it. Grows only under the shard's mutex.
   std::atomic<std::uint32_t> handles{0};
   union {
