@@ -1,7 +1,7 @@
 #pragma once
 
-#include <utility>
 #include <thread>
+#include <utility>
 
 #include "harness.h"
 
