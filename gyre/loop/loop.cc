@@ -23,14 +23,19 @@ void require(bool callable) {
 
 using internal::ending;
 
+template <typename Call>
+[[gnu::noinline]] auto borrowing(LoopCore& core, Call call) {
+  const OwnerCall owner(*core.shared);
+  return call(core);
+}
+
 /// Makes a call that touches the loop. In the loop's own callbacks, where nearly all of them come from, no more needs
 /// to be asked than that it is one.
 template <typename Call>
 auto on_owner(LoopCore& core, Call call) {
   if (core.shared->is_inside()) [[likely]]
     return call(core);
-  const OwnerCall owner(*core.shared);
-  return call(core);
+  return borrowing(core, call);
 }
 
 template <auto kQueue, auto kAccepts>
@@ -50,16 +55,16 @@ Result<void> push(LoopCore& given, Task&& task, CallbackKind kind) {
   return on_owner(given, [&](LoopCore& core) { return push_on_owner<kQueue, kAccepts>(core, std::move(task), kind); });
 }
 
-// Where nobody need be told, and nothing goes with the callback.
+// Where nobody need be told, nothing goes with the callback, and nothing comes before it.
 bool may_fill_in_place(const LoopCore& core) {
-  return core.shared->is_inside() && !core.is_observed() && internal::current_context == nullptr;
+  return core.shared->is_inside() && !core.is_observed() && internal::current_context == nullptr &&
+         !core.shared->has_ingress();
 }
 
 template <auto kQueue, auto kAccepts>
 Task* reserve_in(LoopCore& core) {
   if (!may_fill_in_place(core) || !(core.*kAccepts)()) [[unlikely]]
     return nullptr;
-  core.take_ingress();
   if constexpr (std::is_same_v<decltype(kQueue), BlockQueue<Task> LoopCore::*>) {
     if (kQueue == &LoopCore::microtasks) core.take_late_microtasks();
   }
@@ -211,20 +216,19 @@ void Loop::unref(ImmediateId id) {
   core_->immediates.set_ref(id, false);
 }
 
-Task* Loop::arm_timeout(Duration delay, bool ref, TimerId& id) {
+TimerId Loop::arm_timeout(Duration delay, bool ref, Task*& place) {
   if (!may_fill_in_place(*core_)) [[unlikely]]
-    return nullptr;
-  return arm_timeout_at(saturating_add(core_->refresh_now(), std::max(delay, Duration::zero())), ref, id);
+    return {};
+  return arm_timeout_at(saturating_add(core_->arming_time(), std::max(delay, Duration::zero())), ref, place);
 }
-Task* Loop::arm_timeout_at(TimePoint deadline, bool ref, TimerId& id) {
+TimerId Loop::arm_timeout_at(TimePoint deadline, bool ref, Task*& place) {
   if (!may_fill_in_place(*core_) || !core_->accepts_work()) [[unlikely]]
-    return nullptr;
-  core_->take_ingress();
-  return core_->timers.add(deadline, TimerQueue::kOnce, ref, id);
+    return {};
+  return core_->timers.add(deadline, TimerQueue::kOnce, ref, place);
 }
 Result<TimerId> Loop::set_timeout(Duration delay, Task task, bool ref) {
   return on_owner(*core_, [&](LoopCore& core) {
-    const TimePoint deadline = saturating_add(core.refresh_now(), std::max(delay, Duration::zero()));
+    const TimePoint deadline = saturating_add(core.arming_time(), std::max(delay, Duration::zero()));
     return arm(core, deadline, TimerQueue::kOnce, std::move(task), ref);
   });
 }
@@ -234,7 +238,7 @@ Result<TimerId> Loop::set_timeout_at(TimePoint deadline, Task task, bool ref) {
 Result<TimerId> Loop::set_interval(Duration interval, Task task, bool ref) {
   interval = std::max(interval, Duration::zero());
   return on_owner(*core_, [&](LoopCore& core) {
-    return arm(core, saturating_add(core.refresh_now(), interval), interval, std::move(task), ref);
+    return arm(core, saturating_add(core.arming_time(), interval), interval, std::move(task), ref);
   });
 }
 
@@ -253,9 +257,10 @@ namespace {
 [[gnu::noinline]] Result<void> rearm(LoopCore& core, TimerId id, TimePoint deadline) {
   if (!core.accepts_work()) return ending();
   core.take_ingress();
-  id = core.timers.resolve(id);
-  if (core.timers.find(id) == nullptr) return internal::timer_not_found(id);
-  core.timers.rearm(id, deadline);
+  TimerQueue::Timer* const timer = core.timers.find(id);
+  if (timer == nullptr) [[unlikely]]
+    return internal::timer_not_found(id);
+  core.timers.rearm(*timer, deadline);
   return {};
 }
 
@@ -263,7 +268,7 @@ namespace {
 
 Result<void> Loop::reschedule(TimerId id, Duration delay) {
   return on_owner(*core_, [=](LoopCore& core) {
-    return rearm(core, id, saturating_add(core.refresh_now(), std::max(delay, Duration::zero())));
+    return rearm(core, id, saturating_add(core.arming_time(), std::max(delay, Duration::zero())));
   });
 }
 Result<void> Loop::reschedule_at(TimerId id, TimePoint deadline) {
@@ -272,7 +277,7 @@ Result<void> Loop::reschedule_at(TimerId id, TimePoint deadline) {
 Result<std::uint64_t> Loop::missed_runs(TimerId id) const {
   const OwnerCall call(*core_->shared);
   core_->take_ingress();
-  const auto* timer = core_->timers.find(core_->timers.resolve(id));
+  const auto* timer = core_->timers.find(id);
   if (timer == nullptr) return internal::timer_not_found(id);
   return timer->missed;
 }

@@ -207,9 +207,9 @@ class Loop {
   /// timer armed during a turn does not fire in that turn. Errors: `timer_ids_exhausted`.
   Result<TimerId> set_timeout(Duration delay, Task task, bool ref = true);
   Result<TimerId> set_timeout(Duration delay, PlainClosure auto closure, bool ref = true) {
-    Result<TimerId> id;
-    Task* const place = arm_timeout(delay, ref, *id);
-    if (place == nullptr) [[unlikely]]
+    Task* place = nullptr;
+    const TimerId id = arm_timeout(delay, ref, place);
+    if (!id) [[unlikely]]
       return set_timeout(delay, Task(closure), ref);
     place->fill(closure);
     return id;
@@ -217,9 +217,9 @@ class Loop {
   /// Runs once at a moment of the loop's clock.
   Result<TimerId> set_timeout_at(TimePoint deadline, Task task, bool ref = true);
   Result<TimerId> set_timeout_at(TimePoint deadline, PlainClosure auto closure, bool ref = true) {
-    Result<TimerId> id;
-    Task* const place = arm_timeout_at(deadline, ref, *id);
-    if (place == nullptr) [[unlikely]]
+    Task* place = nullptr;
+    const TimerId id = arm_timeout_at(deadline, ref, place);
+    if (!id) [[unlikely]]
       return set_timeout_at(deadline, Task(closure), ref);
     place->fill(closure);
     return id;
@@ -323,9 +323,11 @@ class Loop {
   /// An empty task at the end of a queue, to be filled at once. Null where there is more to do than that.
   template <internal::Queue kQueue>
   Task* reserve();
-  /// The empty callback of a timer, to be filled at once. Null where there is more to do than that.
-  Task* arm_timeout(Duration delay, bool ref, TimerId& id);
-  Task* arm_timeout_at(TimePoint deadline, bool ref, TimerId& id);
+  /// A timer whose callback is empty, and to be filled at once: `place` points at it. No id where there is more to do
+  /// than that. The id is what is returned because that is in registers: what was just written in halves is slow to be
+  /// read as a whole.
+  TimerId arm_timeout(Duration delay, bool ref, Task*& place);
+  TimerId arm_timeout_at(TimePoint deadline, bool ref, Task*& place);
 
   /// `job` runs on a pool thread, then `done` on the loop's, with the error if `job` threw or null.
   Result<void> offload_job(UniqueFunction<void(std::stop_token)> job, UniqueFunction<void(const Error*)> done);

@@ -17,6 +17,19 @@ struct CacheCloser {
 };
 thread_local CacheCloser cache_closer;
 
+// Fetches all of a block that a loop has read. Otherwise each record's first write waits until the loop's core has
+// given up its copy, and the atomic operation that publishes the record waits for that.
+void fetch_for_writing(IngressBlock* block) noexcept {
+  auto* const bytes = reinterpret_cast<const char*>(block);
+  for (std::size_t offset = 0; offset < sizeof(*block); offset += 64) {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(bytes[offset]));  // the compiler's own fetches for reading on the oldest models
+#else
+    __builtin_prefetch(bytes + offset, 1);
+#endif
+  }
+}
+
 }  // namespace
 
 // --- Pool ---
@@ -118,6 +131,7 @@ void Ingress::renew_block() {
   }
   cache.block = pool_.take();
   cache.used = 0;
+  fetch_for_writing(cache.block);
   cache_closer.registered = true;  // using it is what makes the thread destroy it
 }
 

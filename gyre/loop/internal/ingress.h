@@ -234,6 +234,16 @@ class Ingress {
 
   // --- The owner ---
 
+  /// While others publish one task after the other, waits a moment, so that more come together. To take them one by one
+  /// would have the producers wait for the head of the list each time. Where nothing follows, it costs two short looks;
+  /// at most it takes some microseconds.
+  void gather() const noexcept {
+    std::uintptr_t seen = head_.load(std::memory_order_relaxed);
+    for (int pauses = kFewestGatheringPauses; pauses <= kMostGatheringPauses; pauses *= 2) {
+      for (int i = 0; i < pauses; ++i) relax_cpu();
+      if (seen == std::exchange(seen, head_.load(std::memory_order_relaxed))) return;
+    }
+  }
   /// Moves everything that has been published to the ends of these, each kind in its order.
   void take(IngressChain& tasks, IngressChain& priority_tasks) noexcept {
     auto* last = reinterpret_cast<IngressRecord*>(head_.fetch_and(kGates, std::memory_order_acq_rel) & ~kGates);
@@ -263,6 +273,8 @@ class Ingress {
  private:
   static constexpr std::uintptr_t kGates = 3;
   static constexpr int kMostPauses = 32;
+  static constexpr int kFewestGatheringPauses = 2;
+  static constexpr int kMostGatheringPauses = 64;
   static_assert(alignof(IngressRecord) > kGates);
 
   void renew_block();

@@ -279,22 +279,21 @@ void LoopCore::resume_checkpoint() {
 
 // --- Timers ---
 
-Result<void> LoopCore::cancel(TimerId id) {
+Result<void> LoopCore::cancel_thoroughly(TimerId id) {
   if (!accepts_work()) return ending();
   take_ingress();  // it may hold the timer
-  id = timers.resolve(id);
   TimerQueue::Timer* const timer = timers.find(id);
   if (timer == nullptr) [[unlikely]]
     return timer_not_found(id);
   // For another thread, a timer that runs once and has begun is one that has run: each timer either runs or is
   // cancelled. Its callback cannot arm it anew after this.
   const bool too_late =
-      applying_commands_ && id == running_timer_ && timer->interval == TimerQueue::kOnce && !timers.is_waiting(id);
+      applying_commands_ && id == running_timer_ && timer->interval == TimerQueue::kOnce && !timers.is_waiting(*timer);
   if (!too_late) observe_cancel(CallbackKind::timer, id.value());
   if (timer->callback.is_plain()) {
-    timers.drop(id, *timer);
+    timers.drop(*timer);
   } else {
-    static_cast<void>(timers.remove(id));
+    static_cast<void>(timers.remove(*timer));
   }
   if (too_late) return timer_not_found(id);
   return {};
@@ -302,7 +301,7 @@ Result<void> LoopCore::cancel(TimerId id) {
 
 void LoopCore::set_ref(TimerId id, bool ref) {
   take_ingress();
-  if (auto* timer = timers.find(timers.resolve(id))) timers.set_ref(*timer, ref);
+  if (auto* timer = timers.find(id)) timers.set_ref(*timer, ref);
 }
 
 // --- Batches ---

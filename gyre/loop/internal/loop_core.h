@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <vector>
 
+#include <gyre/base/internal/cycle_clock.h>
 #include <gyre/loop/internal/block_queue.h>
 #include <gyre/loop/internal/immediate_queue.h>
 #include <gyre/loop/internal/outside_handle.h>
@@ -63,7 +64,17 @@ class LoopCore {
     if (shared->has_ingress()) take_ingress_now();
   }
   bool is_alive();
-  Result<void> cancel(TimerId id);
+  Result<void> cancel(TimerId id) {
+    if (accepts_work() && !shared->has_ingress() && !observed_ && !applying_commands_) [[likely]] {
+      TimerQueue::Timer* const timer = timers.find(id);
+      if (timer != nullptr && timer->callback.is_plain()) [[likely]] {
+        timers.drop(*timer);
+        return {};
+      }
+    }
+    return cancel_thoroughly(id);
+  }
+  [[gnu::noinline]] Result<void> cancel_thoroughly(TimerId id);
   void set_ref(TimerId id, bool ref);
   /// A microtask of this thread comes after those that other threads have queued before.
   void take_late_microtasks() noexcept {
@@ -95,6 +106,8 @@ class LoopCore {
     now_is_fresh_ = true;
     return now_ = clock->now();
   }
+  /// From when on the delay of a timer that is armed now counts. The loop's own time stays what it is.
+  TimePoint arming_time() noexcept { return clock == &steady_clock ? cycle_clock_.not_before_now() : refresh_now(); }
 
   /// The end of a loop that no thread ever ran, on a thread made for that.
   void end_never_run();
@@ -295,6 +308,7 @@ class LoopCore {
   Slab<OffloadDone> offloads_;  // what to call when off-loaded work is done; stays on this thread, whatever happens
   std::stop_token stop_;        // of the run call on the stack
   TimePoint now_{};
+  CycleClock cycle_clock_;
   TimerId running_timer_;  // the one whose callback is on the stack
   // Microtasks that other threads queued while a batch of microtasks ran: they come after the next ticks.
   BlockQueue<Task> late_microtasks_;

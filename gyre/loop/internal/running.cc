@@ -151,7 +151,12 @@ Result<void> LoopCore::turn(TimePoint until) {
   ++stats.turns;
   if (++turns_since_trim_ == kTurnsBetweenTrims) trim_if_due(now());
   now_is_fresh_ = false;
+  if (options.spin_before_sleep > Duration::zero() && external.empty() && shared->has_ingress()) {
+    shared->ingress.gather();
+  }
   take_ingress();
+  const std::uint64_t callbacks_before = stats.callbacks;
+  const std::uint64_t sleeps_before = stats.sleeps;
   const std::uint64_t first_timer_of_turn = timers.next_sequence();
   if (observed_) [[unlikely]]
     observe_turn();
@@ -167,7 +172,9 @@ Result<void> LoopCore::turn(TimePoint until) {
   if (!immediates.empty()) run_immediates();
   if (!close_callbacks.empty()) run_queue(close_callbacks, CallbackKind::close);
   if (!timers.empty()) run_timers(first_timer_of_turn);
-  take_ingress();
+  // Where nothing has happened since it was taken over, that was just now: there would be a task or two, for which all
+  // producers would have to wait.
+  if (external.empty() || stats.callbacks != callbacks_before || stats.sleeps != sleeps_before) take_ingress();
   if (!internal.empty()) run_queue(internal, CallbackKind::priority_task);
   if (!external.empty()) {
     const std::size_t ran = run_queue(external, CallbackKind::task);
@@ -283,14 +290,15 @@ void LoopCore::run_timers(std::uint64_t armed_before) {
   const TimePoint phase_now = now();
   while (!should_stop()) {
     take_ingress();  // another thread may have cancelled the next one
-    const auto due = timers.take_due(phase_now, armed_before);
-    if (!due) break;
-    Task callback = std::move(timers.find(*due)->callback);
-    const Duration interval = timers.find(*due)->interval;
+    TimerQueue::Timer* const due = timers.take_due(phase_now, armed_before);
+    if (due == nullptr) break;
+    const TimerId id = due->id();
+    const Duration interval = due->interval;
+    Task callback = std::move(due->callback);
     const TimePoint started = interval == TimerQueue::kOnce ? phase_now : refresh_now();
-    running_timer_ = *due;
-    contain(CallbackKind::timer, callback, due->value());
-    settle_timer(*due, callback, started, interval);
+    running_timer_ = id;
+    contain(CallbackKind::timer, callback, id.value());
+    settle_timer(id, callback, started, interval);
     running_timer_ = {};
     callback.reset();
     checkpoint();
@@ -303,15 +311,15 @@ void LoopCore::settle_timer(TimerId id, Task& callback, TimePoint started, Durat
   take_ingress();  // what another thread has armed or cancelled comes first
   auto* timer = timers.find(id);
   if (timer == nullptr) return;  // cancelled while its callback ran
-  if (!timers.is_waiting(id)) {
+  if (!timers.is_waiting(*timer)) {
     if (interval == TimerQueue::kOnce) {
-      timers.finish(id);
+      timers.drop(*timer);
       return;
     }
     if (interval > Duration::zero()) {
-      timer->missed += static_cast<std::uint32_t>((started - timers.deadline(id)) / interval);
+      timer->missed += static_cast<std::uint32_t>((started - timer->deadline) / interval);
     }
-    timers.rearm(id, saturating_add(started, interval));
+    timers.rearm(*timer, saturating_add(started, interval));
   }
   timer->callback = std::move(callback);
 }

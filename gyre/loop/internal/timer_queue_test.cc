@@ -20,6 +20,15 @@ TimerId add(TimerQueue& queue, int deadline) {
   return queue.add(at(deadline), TimerQueue::kOnce, [] {}, true);
 }
 
+/// Takes the next one out for good.
+TimerId take(TimerQueue& queue, TimePoint now, std::uint64_t before_sequence) {
+  TimerQueue::Timer* const due = queue.take_due(now, before_sequence);
+  if (due == nullptr) return {};
+  const TimerId id = due->id();
+  queue.drop(*due);
+  return id;
+}
+
 TEST(TimerQueue, AfterTheLastIdNothingMoreIsScheduled) {  // L91
   TimerQueue queue;
   queue.set_last_id_for_test(TimerQueue::kForeignIds - 2);
@@ -29,10 +38,9 @@ TEST(TimerQueue, AfterTheLastIdNothingMoreIsScheduled) {  // L91
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(add(queue, 3));
   EXPECT_EQ(queue.size(), 2u);
   EXPECT_EQ(queue.ref_count(), 2u);
-  static_cast<void>(queue.remove(last));
+  static_cast<void>(queue.remove(*queue.find(last)));
   EXPECT_FALSE(add(queue, 3));  // room is not what is missing
-  EXPECT_EQ(queue.take_due(at(10), kAll), before_last);
-  queue.finish(before_last);
+  EXPECT_EQ(take(queue, at(10), kAll), before_last);
   EXPECT_EQ(queue.size(), 0u);
 }
 
@@ -46,10 +54,7 @@ TEST(TimerQueue, TakesInOrderOfDeadlineThenOfArming) {
   }
   for (const auto& [deadline, id] : expected) {
     EXPECT_EQ(queue.next_deadline(), at(deadline));
-    const auto taken = queue.take_due(at(1000), kAll);
-    ASSERT_TRUE(taken.has_value());
-    EXPECT_EQ(taken->value(), id);
-    queue.finish(*taken);
+    EXPECT_EQ(take(queue, at(1000), kAll).value(), id);
   }
   EXPECT_EQ(queue.next_deadline(), TimePoint::max());
 }
@@ -65,17 +70,14 @@ TEST(TimerQueue, RemovingFromAnywhereKeepsTheOrder) {
   std::set<std::pair<int, std::uint64_t>> expected;
   for (const auto& [deadline, id] : timers) {
     if (random() % 3 == 0) {
-      static_cast<void>(queue.remove(id));
+      static_cast<void>(queue.remove(*queue.find(id)));
       EXPECT_EQ(queue.find(id), nullptr);
     } else {
       expected.emplace(deadline, id.value());
     }
   }
   for (const auto& [deadline, id] : expected) {
-    const auto taken = queue.take_due(at(1000), kAll);
-    ASSERT_TRUE(taken.has_value());
-    EXPECT_EQ(taken->value(), id);
-    queue.finish(*taken);
+    EXPECT_EQ(take(queue, at(1000), kAll).value(), id);
   }
   EXPECT_FALSE(queue.take_due(at(1000), kAll));
 }
@@ -85,20 +87,19 @@ TEST(TimerQueue, SetsAsideWhatWasArmedTooLate) {
   const TimerId old = add(queue, 5);
   const auto limit = queue.next_sequence();
   const TimerId late = add(queue, 1);
-  EXPECT_EQ(queue.take_due(at(10), limit), old);
-  queue.finish(old);
+  EXPECT_EQ(take(queue, at(10), limit), old);
   EXPECT_FALSE(queue.take_due(at(10), limit));
   EXPECT_EQ(queue.size(), 1u);
   EXPECT_NE(queue.find(late), nullptr);
   queue.restore_deferred();
-  EXPECT_EQ(queue.take_due(at(10), kAll), late);
+  EXPECT_EQ(take(queue, at(10), kAll), late);
 }
 
 TEST(TimerQueue, ASetAsideTimerThatIsArmedAnewAndSetAsideAgainKeepsItsLastDeadline) {
   TimerQueue queue;
   const TimerId timer = add(queue, 1);
   EXPECT_FALSE(queue.take_due(at(10), 0));
-  queue.rearm(timer, at(7));
+  queue.rearm(*queue.find(timer), at(7));
   EXPECT_FALSE(queue.take_due(at(10), 0));
   queue.restore_deferred();
   EXPECT_EQ(queue.next_deadline(), at(7));
