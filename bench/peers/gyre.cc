@@ -12,7 +12,8 @@ using namespace bench;
 
 // Variants: `watching` keeps one silent descriptor watched, so that the loop sleeps in epoll and polls between tasks;
 // without one it sleeps on a futex and never polls. `next_tick` instead of a microtask. `deadline` arms timers by
-// set_timeout_at and the loop's cached time.
+// set_timeout_at and the loop's cached time. `io_uring` and `poll` watch descriptors with these instead of epoll;
+// `metrics` has the loop's own metrics on.
 class GyrePeer {
  public:
   static constexpr std::string_view kName = "gyre";
@@ -30,6 +31,7 @@ class GyrePeer {
       {"post_burst", "watching"},
       {"ping_pong"},
       {"ping_pong", "watching"},
+      {"ping_pong", "metrics"},
       {"ping_pong_xthread"},
       {"ping_pong_xthread", "watching"},
       {"multi_producer"},
@@ -40,10 +42,15 @@ class GyrePeer {
       {"timer_schedule_cancel"},
       {"timer_schedule_cancel", "deadline"},
       {"timer_fire"},
+      {"timer_fire", "metrics"},
       {"timer_lateness"},
       {"timer_rearm"},
       {"fd_ready"},
+      {"fd_ready", "io_uring"},
+      {"fd_ready", "poll"},
       {"tcp_echo"},
+      {"tcp_echo", "io_uring"},
+      {"tcp_echo", "poll"},
       {"mem_timer"},
       {"mem_fd"},
       {"mem_pending_local"},
@@ -51,12 +58,18 @@ class GyrePeer {
   };
 
   explicit GyrePeer(const Args& args)
-      : next_tick_(args.variant() == "next_tick"), deadline_(args.variant() == "deadline") {
+      : loop_(options(args.variant())),
+        next_tick_(args.variant() == "next_tick"),
+        deadline_(args.variant() == "deadline"),
+        metrics_(args.variant() == "metrics") {
     if (args.variant() == "watching") {
       silent_ = *loop_.watch(eventfd(0, EFD_CLOEXEC), gyre::Readiness::read, [](gyre::Readiness) {});
     }
   }
-  void run() { static_cast<void>(loop_.run()); }
+  void run() {
+    if (metrics_) static_cast<void>(loop_.remote().set_metrics(true));
+    static_cast<void>(loop_.run());
+  }
   void stop() { static_cast<void>(loop_.shutdown()); }
   template <typename Closure>
   void submit(Closure closure) {
@@ -137,10 +150,18 @@ class GyrePeer {
     }
   };
 
+  static gyre::LoopOptions options(std::string_view variant) {
+    gyre::LoopOptions options;
+    if (variant == "io_uring") options.poller = gyre::PollerKind::io_uring;
+    if (variant == "poll") options.poller = gyre::PollerKind::poll;
+    return options;
+  }
+
   gyre::Loop loop_;
   gyre::Watcher silent_;
   const bool next_tick_;
   const bool deadline_;
+  const bool metrics_;
 };
 
 }  // namespace

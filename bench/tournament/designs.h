@@ -121,10 +121,11 @@ class ShortLockBlocks {
 
 // --- A list with an atomic head ---
 
-/// The loop's own.
+/// The loop's own. One that does not gather takes whatever there is as soon as there is something.
+template <bool kGathers>
 class CasListBlocks {
  public:
-  static constexpr const char* kName = "cas_list_blocks";
+  static constexpr const char* kName = kGathers ? "cas_list_blocks" : "cas_list_eager";
   struct Producer {
     CasListBlocks& queue;
     explicit Producer(CasListBlocks& q) : queue(q) {}
@@ -138,6 +139,7 @@ class CasListBlocks {
   };
   std::size_t run_all() {
     if (!ingress_.pending()) return 0;
+    if (kGathers) ingress_.gather();
     gyre::internal::IngressChain chain;
     ingress_.take(chain, chain);
     const std::size_t count = chain.size();

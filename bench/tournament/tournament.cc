@@ -401,7 +401,8 @@ void for_each_design(std::string_view only) {
   run(std::type_identity<ShortLockBlocks<15>>{});
   run(std::type_identity<ShortLockBlocks<1'000'000>>{});
   run(std::type_identity<CasListMalloc>{});
-  run(std::type_identity<CasListBlocks>{});
+  run(std::type_identity<CasListBlocks<true>>{});
+  run(std::type_identity<CasListBlocks<false>>{});
   run(std::type_identity<TicketSegments>{});
   run(std::type_identity<TicketLanes>{});
 }

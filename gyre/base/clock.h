@@ -10,10 +10,22 @@ namespace gyre {
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
 using Duration = std::chrono::nanoseconds;
 
-/// `time + delay`, held at the end of time instead of wrapping round.
+/// `time + delay`, held at the ends of time instead of wrapping round.
 constexpr TimePoint saturating_add(TimePoint time, Duration delay) {
-  return delay > TimePoint::max() - time && time.time_since_epoch() > Duration::zero() ? TimePoint::max()
-                                                                                       : time + delay;
+  Duration::rep sum = 0;
+  if (__builtin_add_overflow(time.time_since_epoch().count(), delay.count(), &sum)) {
+    return delay > Duration::zero() ? TimePoint::max() : TimePoint::min();
+  }
+  return TimePoint(Duration(sum));
+}
+
+/// A duration of any unit in nanoseconds, of which there are 292 years: what is longer becomes the longest.
+template <typename Rep, typename Period>
+constexpr Duration saturating_nanoseconds(std::chrono::duration<Rep, Period> duration) {
+  using Wide = std::chrono::duration<long double, std::nano>;
+  if (Wide(duration) >= Wide(Duration::max())) return Duration::max();
+  if (Wide(duration) <= Wide(Duration::min())) return Duration::min();
+  return std::chrono::duration_cast<Duration>(duration);
 }
 
 /// Where time comes from. Everything in this library that measures or waits asks a `Clock` that its owner handed to

@@ -33,6 +33,15 @@ TEST(ManualClock, AutomaticModeJumpsForwardOnly) {
   EXPECT_FALSE(clock.skip_to(TimePoint::max()));
 }
 
+TEST(SaturatingNanoseconds, HoldsWhatIsTooLongAtTheEnds) {
+  EXPECT_EQ(saturating_nanoseconds(5ms), Duration(5'000'000));
+  EXPECT_EQ(saturating_nanoseconds(-5ms), Duration(-5'000'000));
+  EXPECT_EQ(saturating_nanoseconds(Duration::max()), Duration::max());
+  EXPECT_EQ(saturating_nanoseconds(std::chrono::hours::max()), Duration::max());
+  EXPECT_EQ(saturating_nanoseconds(std::chrono::hours::min()), Duration::min());
+  EXPECT_EQ(saturating_nanoseconds(std::chrono::duration<double>(1e300)), Duration::max());
+}
+
 TEST(SteadyClock, TellsTheTimeLeft) {
   SteadyClock clock;
   const Duration left = clock.time_until(clock.now() + 1h);
@@ -48,6 +57,9 @@ TEST(SaturatingAdd, StopsAtTheEndOfTime) {
   EXPECT_EQ(saturating_add(now, Duration::max()), TimePoint::max());
   EXPECT_EQ(saturating_add(now, 5ms), now + 5ms);
   EXPECT_EQ(saturating_add(TimePoint(), Duration::max()), TimePoint::max());
+  EXPECT_EQ(saturating_add(TimePoint::min(), Duration::max()), TimePoint(Duration(-1)));
+  EXPECT_EQ(saturating_add(TimePoint::min(), -1ns), TimePoint::min());
+  EXPECT_EQ(saturating_add(TimePoint(-2ns), Duration::min()), TimePoint::min());
 }
 
 TEST(CacheAligned, KeepsNeighboursApart) {

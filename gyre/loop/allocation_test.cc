@@ -1,73 +1,14 @@
-#include <atomic>
 #include <cstdlib>
 #include <functional>
-#include <new>
 #include <thread>
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
+#include <gyre/base/internal/test_allocations.h>
 #include <gyre/loop/internal/test_support.h>
 #include <gyre/loop/loop.h>
 
-// Counts what the whole program allocates, and shows that a loop at work allocates nothing.
-
-namespace {
-
-std::atomic<std::size_t> allocations = 0;
-std::atomic<std::size_t> bytes_in_use = 0;
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  bytes_in_use.fetch_add(malloc_usable_size(memory), std::memory_order_relaxed);
-  return memory;
-}
-void release(void* memory) {
-  if (memory != nullptr) bytes_in_use.fetch_sub(malloc_usable_size(memory), std::memory_order_relaxed);
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return allocate(size, alignof(std::max_align_t));
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-// Arrays by themselves: not every library's own hand them on to these.
-void* operator new[](std::size_t size) {
-  return allocate(size, alignof(std::max_align_t));
-}
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete[](void* memory) noexcept {
-  release(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  release(memory);
-}
-void operator delete[](void* memory, std::align_val_t) noexcept {
-  release(memory);
-}
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  release(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  release(memory);
-}
+// Shows that a loop at work allocates nothing.
 
 namespace gyre {
 namespace {

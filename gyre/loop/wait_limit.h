@@ -12,7 +12,7 @@ struct WaitLimit {
   WaitLimit() = default;
   template <typename Rep, typename Period>
   WaitLimit(std::chrono::duration<Rep, Period> longest)  // NOLINT(google-explicit-constructor): `shutdown(5s)` says it
-      : timeout(longest) {}
+      : timeout(saturating_nanoseconds(longest)) {}
   WaitLimit(std::stop_token until_stopped)  // NOLINT(google-explicit-constructor)
       : stop(std::move(until_stopped)) {}
   WaitLimit(std::stop_token until_stopped, Duration longest) : timeout(longest), stop(std::move(until_stopped)) {}

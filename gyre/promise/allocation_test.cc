@@ -1,50 +1,18 @@
-#include <atomic>
 #include <cstdlib>
-#include <new>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include <gyre/base/internal/test_allocations.h>
 #include <gyre/promise/combinators.h>
 #include <gyre/promise/internal/test_support.h>
 
-// Counts what the whole program allocates, and shows that promises at work allocate nothing: their blocks are recycled.
-
-namespace {
-
-std::atomic<std::size_t> allocations = 0;
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return allocate(size, alignof(std::max_align_t));
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
+// Shows that promises at work allocate nothing: their blocks are recycled.
 
 namespace gyre {
 namespace {
 
+using testing::allocations;
 using testing::must;
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -1,80 +1,21 @@
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
 #include <thread>
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
+#include <gyre/base/internal/test_allocations.h>
 #include <gyre/rate/internal/test_support.h>
 #include <gyre/rate/limiter.h>
-
-// Counts what the whole program allocates, and makes allocations fail.
-
-namespace {
-
-std::atomic<std::size_t> allocations = 0;
-std::atomic<std::size_t> bytes_in_use = 0;
-thread_local std::size_t allocations_until_failure = 0;  // zero: none fails
-
-void* allocate(std::size_t size, std::size_t alignment) {
-  if (allocations_until_failure > 0 && --allocations_until_failure == 0) throw std::bad_alloc();
-  void* memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  bytes_in_use.fetch_add(malloc_usable_size(memory), std::memory_order_relaxed);
-  return memory;
-}
-void free_counted(void* memory) {
-  if (memory != nullptr) bytes_in_use.fetch_sub(malloc_usable_size(memory), std::memory_order_relaxed);
-  std::free(memory);
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return allocate(size, alignof(std::max_align_t));
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-// Those of arrays as well: a sanitizer's do not call the ones above.
-void* operator new[](std::size_t size) {
-  return allocate(size, alignof(std::max_align_t));
-}
-void* operator new[](std::size_t size, std::align_val_t alignment) {
-  return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete[](void* memory) noexcept {
-  free_counted(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  free_counted(memory);
-}
-void operator delete[](void* memory, std::align_val_t) noexcept {
-  free_counted(memory);
-}
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
-  free_counted(memory);
-}
-void operator delete(void* memory) noexcept {
-  free_counted(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  free_counted(memory);
-}
-void operator delete(void* memory, std::align_val_t) noexcept {
-  free_counted(memory);
-}
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  free_counted(memory);
-}
 
 namespace gyre::rate {
 namespace {
 
 using namespace std::chrono_literals;
+using gyre::testing::allocations;
+using gyre::testing::allocations_until_failure;
+using gyre::testing::bytes_in_use;
 using testing::rates;
 using testing::said;
 using testing::SetClock;

@@ -274,7 +274,7 @@ class Ingress {
   static constexpr std::uintptr_t kGates = 3;
   static constexpr int kMostPauses = 32;
   static constexpr int kFewestGatheringPauses = 2;
-  static constexpr int kMostGatheringPauses = 64;
+  static constexpr int kMostGatheringPauses = 16;
   static_assert(alignof(IngressRecord) > kGates);
 
   void renew_block();
