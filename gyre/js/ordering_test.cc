@@ -87,6 +87,20 @@ TEST_F(Ordering, EachTimerIsFollowedByItsOwnCheckpoint) {
   EXPECT_EQ(log_, "t1 m1 t2 n2 t3");
 }
 
+TEST_F(Ordering, TheLastOfSeveralTimersThatAreDueIsFollowedByItsMicrotasks) {
+  host_.run(
+      "setTimeout(() => log('t1'), 1); setTimeout(() => { log('t2'); Promise.resolve().then(() => log('m2')); }, 1);"
+      "setTimeout(() => log('later'), 100);");
+  EXPECT_EQ(log_, "t1 t2 m2 later");
+}
+
+TEST_F(Ordering, TheLastOfSeveralImmediatesIsFollowedByItsMicrotasks) {
+  host_.run(
+      "setImmediate(() => log('i1')); setImmediate(() => { log('i2'); Promise.resolve().then(() => log('m2')); });"
+      "setTimeout(() => log('later'), 100);");
+  EXPECT_EQ(log_, "i1 i2 m2 later");
+}
+
 TEST_F(Ordering, ImmediatesComeBeforeTimersThatAreDueAtTheSameTime) {
   host_.run("setTimeout(() => { setTimeout(() => log('timeout'), 0); setImmediate(() => log('immediate')); }, 1)");
   EXPECT_EQ(log_, "immediate timeout");

@@ -148,6 +148,7 @@ void RuntimeCore::checkpoint_from_script() {
     realm->terminate();
     return;
   }
+  microtasks_due_ = true;  // the next callback may leave some; it makes no entry of its own
   spent_ = Duration::zero();
   begin_watch();
 }
