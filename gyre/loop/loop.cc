@@ -44,7 +44,7 @@ template <auto kQueue, auto kAccepts>
   if (!(core.*kAccepts)()) return ending();
   internal::bind_current_context(task);
   core.take_ingress();  // what another thread posted before this call comes before it
-  if (kind == CallbackKind::microtask) core.take_late_microtasks();
+  if (kind == CallbackKind::microtask) core.before_microtask();
   (core.*kQueue).push_back(std::move(task));
   core.observe_schedule(kind, 0);
   return {};
@@ -66,7 +66,7 @@ Task* reserve_in(LoopCore& core) {
   if (!may_fill_in_place(core) || !(core.*kAccepts)()) [[unlikely]]
     return nullptr;
   if constexpr (std::is_same_v<decltype(kQueue), BlockQueue<Task> LoopCore::*>) {
-    if (kQueue == &LoopCore::microtasks) core.take_late_microtasks();
+    if (kQueue == &LoopCore::microtasks) core.before_microtask();
   }
   return &(core.*kQueue).emplace_back();
 }
@@ -387,7 +387,26 @@ void Loop::attach(LoopBinding& binding) {
 }
 void Loop::detach(LoopBinding& binding) {
   const OwnerCall call(*core_->shared);
+  core_->give_up_places(binding);
+  core_->stop_leading(binding);
   std::erase(core_->bindings, &binding);
+}
+void Loop::lead_microtasks(LoopBinding& binding) {
+  const OwnerCall call(*core_->shared);
+  core_->leader = &binding;
+}
+void Loop::stop_leading_microtasks(LoopBinding& binding) {
+  const OwnerCall call(*core_->shared);
+  core_->stop_leading(binding);
+}
+void Loop::run_microtask_in_place(LoopBinding& binding) {
+  const OwnerCall call(*core_->shared);
+  core_->run_microtask_in_place(binding);
+}
+void Loop::run_microtasks() {
+  const OwnerCall call(*core_->shared);
+  const ContextScope none{Context()};
+  core_->run_microtasks();
 }
 void Loop::add_extension(const void* key, std::shared_ptr<LoopExtension> extension) {
   const OwnerCall call(*core_->shared);

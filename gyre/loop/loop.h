@@ -300,6 +300,21 @@ class Loop {
   /// Joins a runtime's queues to the loop's checkpoints until `detach`. The binding must outlive its attachment.
   void attach(LoopBinding& binding);
   void detach(LoopBinding& binding);
+  /// Says that an attached runtime's queue of microtasks may hold something from now on: each microtask of the loop's
+  /// that is queued gets a place among them (`LoopBinding::keep_place`), so that all run first in, first out. One
+  /// binding leads at a time, the last that said so: the microtasks of several runtimes have no order among each other.
+  /// Places that are left when the binding has been asked to run its microtasks are given up; the loop runs by itself
+  /// what had them.
+  void lead_microtasks(LoopBinding& binding);
+  /// Says that the queue is empty. The binding leads no more.
+  void stop_leading_microtasks(LoopBinding& binding);
+  /// For a place that was kept: runs the loop's first microtask. Only within `LoopBinding::run_microtasks`; elsewhere,
+  /// and when the checkpoint has been cut short or put off, it does nothing, and the loop runs the microtask by itself.
+  /// What the microtask throws is contained.
+  void run_microtask_in_place(LoopBinding& binding);
+  /// Runs microtasks without ticks: for a runtime in which something counts as a microtask that is none of the queue,
+  /// such as the body of a module. Does nothing inside a checkpoint, or while one is put off.
+  void run_microtasks();
   /// Keeps `extension` until the loop has ended, or until it is removed. It costs nothing before the end. `key`, the
   /// address of something that the library owns, finds it again; null if nobody needs to.
   void add_extension(const void* key, std::shared_ptr<LoopExtension> extension);

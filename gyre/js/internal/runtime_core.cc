@@ -71,6 +71,10 @@ void RuntimeCore::start(Engine& engine) {
   realm = std::move(*made);
   modules = std::make_unique<ModuleLoader>(*this);
   load_builtins();
+  {
+    const Scope scope(*realm);
+    place_ = Persistent(*realm, realm->function("", 0, [this](Call&) { run_native_microtask(); }));
+  }
   start_watchdog();
   loop.attach(*this);
   attached_ = true;
@@ -95,6 +99,7 @@ void RuntimeCore::destroy_realm() {
   while (ValueCell* cell = cells_.pop_front()) cell->persistent.reset();
   release_builtins();
   main_promise_.reset();
+  place_.reset();
   modules.reset();
   realm.reset();
 }
@@ -109,10 +114,11 @@ Completion RuntimeCore::require_builtin(std::string_view name) {
 RuntimeCore::Entry::Entry(RuntimeCore& core, Kind kind) : core_(core.shared_from_this()) {
   core.check_thread();
   scope_.emplace(*core.realm);
-  core.microtasks_due_ = true;
-  if (core.depth_++ == 0 && kind == Kind::operation) {
+  core.script_runs();
+  const int depth = core.depth_++;
+  if (depth == core.base_depth_ && kind == Kind::operation) core.spent_ = Duration::zero();
+  if (depth == 0 && kind == Kind::operation) {
     closes_ = true;
-    core.spent_ = Duration::zero();
     core.flags[kSuspended] = 0;  // a new callback takes up what a handled exception had suspended
   }
   watches_ = core.begin_watch();
@@ -129,6 +135,12 @@ RuntimeCore::Entry::~Entry() {
 
 void RuntimeCore::check_thread() const {
   static_cast<void>(loop.stats());
+}
+
+// From now on there may be microtasks in the engine's queue; those of the loop's that are queued later come after them.
+void RuntimeCore::script_runs() {
+  microtasks_due_ = true;
+  if (attached_) loop.lead_microtasks(*this);
 }
 
 // The checkpoint after an operation, or between two callbacks of one wake. It is not charged to the operation as a
@@ -148,7 +160,7 @@ void RuntimeCore::checkpoint_from_script() {
     realm->terminate();
     return;
   }
-  microtasks_due_ = true;  // the next callback may leave some; it makes no entry of its own
+  script_runs();  // the next callback makes no entry of its own
   spent_ = Duration::zero();
   begin_watch();
 }
@@ -321,11 +333,71 @@ bool RuntimeCore::run_ticks() {
 }
 
 bool RuntimeCore::run_microtasks() {
-  if (!may_run_checkpoint() || !microtasks_due_) return false;
+  if (!may_run_checkpoint() || !microtasks_due_) {
+    stale_places_ = queued_places_;  // what is in the engine's queue has to wait; the loop's microtasks have not
+    return false;
+  }
   const Entry entry(*this, Entry::Kind::checkpoint);
+  drain_microtasks();
+  return flags[kTicksWaiting] != 0;
+}
+
+void RuntimeCore::drain_microtasks() {
   realm->drain_microtasks();
   microtasks_due_ = false;
-  return flags[kTicksWaiting] != 0;
+  queued_places_ = stale_places_ = 0;  // a termination drops the rest of the engine's queue, and places with it
+  if (attached_) loop.stop_leading_microtasks(*this);
+}
+
+// What the module's body has left, ours and the loop's. Within a checkpoint of the loop's, only ours: the loop's
+// follow.
+void RuntimeCore::run_microtasks_of_module() {
+  if (!in_checkpoint_) {
+    end_watch();
+    in_checkpoint_ = true;
+    loop.run_microtasks();
+    in_checkpoint_ = false;
+    if (usable()) begin_watch();
+  }
+  if (usable() && microtasks_due_) drain_microtasks();
+  script_runs();
+}
+
+// A microtask of the loop's is being queued after all that the engine has queued.
+bool RuntimeCore::keep_place() {
+  if (!usable()) return false;
+  // Functions whose last reference is gone may be destroyed here, and their captures may own the runtime.
+  const auto keep = depth_ == 0 ? shared_from_this() : nullptr;
+  ++depth_;
+  {
+    const Scope scope(*realm);
+    realm->enqueue_microtask(place_.get());
+    ++queued_places_;
+  }
+  if (--depth_ == 0 && disposed_ && realm != nullptr) destroy_realm();
+  return realm != nullptr;
+}
+
+// A place was reached. The microtask is no part of the script's operation: its time is not charged to that, and a call
+// that it makes to the script is an operation of its own.
+void RuntimeCore::run_native_microtask() {
+  --queued_places_;
+  if (stale_places_ > 0) {
+    --stale_places_;
+    return;
+  }
+  const bool watched = watching_;
+  end_watch();
+  const Duration spent = spent_;
+  const int base_depth = std::exchange(base_depth_, depth_);
+  loop.run_microtask_in_place(*this);
+  base_depth_ = base_depth;
+  spent_ = spent;
+  if (!usable()) {
+    realm->terminate();  // of the script's microtasks no other runs
+  } else if (watched) {
+    begin_watch();
+  }
 }
 
 bool RuntimeCore::finish_checkpoint() {

@@ -112,6 +112,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   // LoopBinding
   bool run_ticks() override;
   bool run_microtasks() override;
+  bool keep_place() override;
   bool finish_checkpoint() override;
   void on_quiescent() override;
   void on_terminated(LoopEnd how) override;
@@ -152,6 +153,10 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   void run_program(std::string_view source, const ResolvedModule& resolved);
   Completion run_main_module(std::string_view source, const ResolvedModule& resolved);
   void run_checkpoint();
+  void script_runs();
+  void drain_microtasks();
+  void run_microtasks_of_module();
+  void run_native_microtask();
   bool may_run_checkpoint() const noexcept {
     return usable() && flags[kSuspended] == 0 && (depth_ == 0 || in_checkpoint_);
   }
@@ -173,8 +178,12 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   std::uint64_t piece_ = 0;  // counts what is watched; an interrupt meant for one piece must not hit the next
   std::atomic<std::uint64_t> watched_piece_{0};
   int depth_ = 0;                // entries on the stack
+  int base_depth_ = 0;           // of them, those below a native microtask that runs among the engine's
   bool in_checkpoint_ = false;   // the outermost entry has script behind it, and runs the checkpoint
   bool microtasks_due_ = false;  // something has run since the microtasks were drained
+  // Places of the loop's microtasks in the engine's queue. The stale ones, which come first, were given up by the loop.
+  std::size_t queued_places_ = 0;
+  std::size_t stale_places_ = 0;
   bool end_carried_out_ = false;
   bool disposed_ = false;
   bool attached_ = false;
@@ -194,6 +203,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Persistent stored_exit_code_;
   Persistent terminal_cleanup_;
   Persistent inspect_;
+  Persistent place_;  // the function that stands for a microtask of the loop's
   Persistent main_promise_;
   IntrusiveList<ValueCell> cells_;
 };

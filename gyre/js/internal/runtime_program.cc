@@ -84,7 +84,7 @@ Completion RuntimeCore::run_main_module(std::string_view source, const ResolvedM
   const Local rejected = realm->function("", 1, [this](Call& call) { report_uncaught(call[0], "uncaughtException"); });
   realm->promise_then(completion.value, nothing, rejected);
   // A module's body counts as a microtask, as in Node.js: the microtasks it leaves run before its ticks.
-  if (depth_ == 1) realm->drain_microtasks();
+  if (depth_ == 1) run_microtasks_of_module();
   return completion;
 }
 

@@ -71,12 +71,15 @@ void LoopCore::end() {
   stop_ = {};
   state->waits_outside = false;
   checkpoint_state_ = 0;  // it is set still if a thread's cancellation has left a callback
+  running_binding_ = nullptr;
   if (!should_abort()) drain();
   drained_ = true;
   const LoopEnd how = should_abort() ? LoopEnd::close : exits_by_itself_ ? LoopEnd::auto_exit : LoopEnd::shutdown;
   while (!bindings.empty()) {
     LoopBinding* const binding = bindings.front();
     bindings.erase(bindings.begin());
+    give_up_places(*binding);
+    stop_leading(*binding);
     guard(CallbackKind::quiescence, [&] { binding->on_terminated(how); });
   }
   while (!extensions.empty()) {

@@ -188,7 +188,7 @@ void LoopCore::observe_turn() {
   notify([&](LoopObserver& observer) { observer.on_turn(depths); });
 }
 
-void LoopCore::checkpoint_now() {
+void LoopCore::begin_checkpoint() {
   checkpoint_state_ |= kInCheckpoint;
   checkpoint_cut_ = false;
   flood_told_ = false;
@@ -199,6 +199,10 @@ void LoopCore::checkpoint_now() {
     checkpoint_until_ = saturating_add(refresh_now(), limits.max_time);
     checkpoint_mark_ = checkpoint_start_ + 1;
   }
+}
+
+void LoopCore::checkpoint_now() {
+  begin_checkpoint();
   bool more = true;
   while (more && !should_pause()) {
     more = false;
@@ -206,12 +210,7 @@ void LoopCore::checkpoint_now() {
       more |= run_all(ticks, CallbackKind::next_tick);
       take_ingress();
     } while (!should_pause() && (ask_bindings(CallbackKind::next_tick, &LoopBinding::run_ticks) || !ticks.empty()));
-    take_late_microtasks();
-    do {
-      more |= run_all(microtasks, CallbackKind::microtask);
-      if (should_pause()) break;
-      more |= ask_bindings(CallbackKind::microtask, &LoopBinding::run_microtasks);
-    } while (!microtasks.empty() && !should_pause());
+    more |= run_microtask_phase();
     more |= !ticks.empty() || !late_microtasks_.empty();
     if (more || should_pause()) continue;
     if (!checkpoint_ends.empty()) {
@@ -227,16 +226,75 @@ void LoopCore::checkpoint_now() {
   checkpoint_state_ &= ~kInCheckpoint;
 }
 
-bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind) {
+// Runs our microtasks and the bindings'. True if there were any of ours, or if the bindings' have queued ticks.
+bool LoopCore::run_microtask_phase() {
+  bool more = false;
+  take_late_microtasks();
+  do {
+    more |= run_all(microtasks, CallbackKind::microtask, placed_);
+    if (should_pause()) break;
+    more |= run_microtasks_of_bindings();
+  } while (!microtasks.empty() && !should_pause());
+  return more;
+}
+
+void LoopCore::run_microtasks() {
+  if (checkpoint_state_ != 0) return;
+  begin_checkpoint();
+  run_microtask_phase();
+  checkpoint_state_ &= ~kInCheckpoint;
+}
+
+// Runs callbacks until `left` are left, which may change meanwhile.
+bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind, const std::size_t& left) {
   bool any = false;
-  while (!queue.empty() && !should_pause()) {
-    if (stats.callbacks >= checkpoint_mark_ && !may_go_on(kind, queue)) [[unlikely]]
-      break;
-    contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
-    queue.pop_front();
+  while (queue.size() > left && !should_pause()) {
+    if (!run_next(queue, kind)) break;
     any = true;
   }
   return any;
+}
+
+// False if the checkpoint is cut before it.
+bool LoopCore::run_next(BlockQueue<Task>& queue, CallbackKind kind) {
+  if (stats.callbacks >= checkpoint_mark_ && !may_go_on(kind, queue)) [[unlikely]]
+    return false;
+  contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
+  queue.pop_front();
+  return true;
+}
+
+// --- Places in a runtime's queue of microtasks ---
+
+void LoopCore::keep_places(std::size_t count) {
+  for (; count > 0 && leader != nullptr; --count) {
+    LoopBinding& binding = *leader;
+    if (!binding.keep_place() || leader != &binding) return;  // what it destroyed on the way may have detached it
+    ++binding.places.value_;
+    ++placed_;
+  }
+}
+
+bool LoopCore::run_microtasks_of_bindings() {
+  bool any = false;
+  for (std::size_t i = 0; i < bindings.size() && !should_abort(); ++i) {
+    LoopBinding* const binding = bindings[i];
+    running_binding_ = binding;
+    guard(CallbackKind::microtask, [&] { any |= binding->run_microtasks(); });
+    running_binding_ = nullptr;
+    if (i < bindings.size() && bindings[i] == binding) give_up_places(*binding);  // else it has been detached
+  }
+  return any;
+}
+
+void LoopCore::run_microtask_in_place(LoopBinding& binding) {
+  if (running_binding_ != &binding || binding.places.value_ == 0) return;
+  --binding.places.value_;
+  --placed_;
+  if (microtasks.empty() || should_pause()) return;
+  running_binding_ = nullptr;  // while it runs, no other can
+  static_cast<void>(run_next(microtasks, CallbackKind::microtask));
+  running_binding_ = &binding;
 }
 
 // A checkpoint has run for long, or for as long as it may. False if it is cut here.

@@ -44,6 +44,7 @@ class LoopCore {
   // The seams for hosts that run checkpoints themselves; see `Loop`.
   void yield_checkpoint() noexcept { checkpoint_state_ |= kSuspended; }
   void advance_checkpoint();
+  void run_microtasks();
   void resume_checkpoint();
   Result<void> set_fast_path(FastPath mode);
   using OffloadJob = UniqueFunction<void(std::stop_token)>;
@@ -76,10 +77,18 @@ class LoopCore {
   }
   [[gnu::noinline]] Result<void> cancel_thoroughly(TimerId id);
   void set_ref(TimerId id, bool ref);
-  /// A microtask of this thread comes after those that other threads have queued before.
-  void take_late_microtasks() noexcept {
-    if (!late_microtasks_.empty()) [[unlikely]]
-      microtasks.splice_back(late_microtasks_);
+  /// A microtask of this thread comes after those that other threads have queued before, and after those of a runtime
+  /// that leads.
+  void before_microtask() {
+    take_late_microtasks();
+    if (leader != nullptr) [[unlikely]]
+      keep_places(1);
+  }
+  void run_microtask_in_place(LoopBinding& binding);
+  /// The binding's queue is empty, or will not be run for now: the loop runs by itself what had a place in it.
+  void give_up_places(LoopBinding& binding) noexcept { placed_ -= std::exchange(binding.places.value_, 0); }
+  void stop_leading(const LoopBinding& binding) noexcept {
+    if (leader == &binding) leader = nullptr;
   }
 
   // --- What observers see ---
@@ -126,6 +135,7 @@ class LoopCore {
   TimerQueue timers;
   WatcherTable watchers{shared};
   std::vector<LoopBinding*> bindings;
+  LoopBinding* leader = nullptr;  // whose queue of microtasks may hold something, and gets a place for each of ours
   std::vector<std::pair<const void*, std::shared_ptr<LoopExtension>>> extensions;
   std::shared_ptr<std::size_t> holds = std::make_shared<std::size_t>(0);
   LoopStats stats;
@@ -137,6 +147,7 @@ class LoopCore {
   static constexpr std::size_t kFlood = 100'000;
   static constexpr std::uint32_t kTurnsBetweenTrims = 64;  // of a loop that never sleeps
   static constexpr int kShortTurns = 64;
+  static constexpr std::size_t kNone = 0;
 
   Result<void> enter();
   void leave() noexcept;
@@ -163,10 +174,21 @@ class LoopCore {
   bool has_checkpoint_work() const noexcept {
     return (ticks.size() | microtasks.size() | checkpoint_ends.size() | late_microtasks_.size()) != 0;
   }
+  void begin_checkpoint();
   void checkpoint_now();
+  bool run_microtask_phase();
   bool may_go_on(CallbackKind kind, const BlockQueue<Task>& queue);
-  bool run_all(BlockQueue<Task>& queue, CallbackKind kind);
+  bool run_next(BlockQueue<Task>& queue, CallbackKind kind);
+  bool run_all(BlockQueue<Task>& queue, CallbackKind kind, const std::size_t& left = kNone);
   bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
+  bool run_microtasks_of_bindings();
+  [[gnu::noinline]] void keep_places(std::size_t count);
+  void take_late_microtasks() {
+    if (late_microtasks_.empty()) [[likely]]
+      return;
+    if (leader != nullptr) keep_places(late_microtasks_.size());
+    microtasks.splice_back(late_microtasks_);
+  }
   bool has_ready_work() const noexcept;
   bool has_only_tasks() const noexcept;
   Result<void> poll_phase(TimePoint until);
@@ -312,7 +334,11 @@ class LoopCore {
   TimerId running_timer_;  // the one whose callback is on the stack
   // Microtasks that other threads queued while a batch of microtasks ran: they come after the next ticks.
   BlockQueue<Task> late_microtasks_;
-  BlockQueue<Command> commands_;  // taken over, not yet carried out
+  // So many of the last microtasks have a place in a runtime's queue. The first of them is run there, each time that
+  // such a place is reached, after all that have none.
+  std::size_t placed_ = 0;
+  LoopBinding* running_binding_ = nullptr;  // whose microtasks are being run, and that may reach places
+  BlockQueue<Command> commands_;            // taken over, not yet carried out
   std::vector<LoopObserver*> observers_;
   FastPathStats path_stats_;
   TimePoint path_since_{};

@@ -7,8 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include <gyre/js/internal/test_support.h>
 #include <tests/conformance/promises_aplus/native_promises.h>
+
+#include <gyre/js/internal/test_support.h>
 
 // The Promises/A+ suite, unmodified, against the promises of scripts and against those of C++: see ../README.md.
 
