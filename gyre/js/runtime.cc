@@ -23,6 +23,10 @@ Runtime::~Runtime() {
 Result<Value> Runtime::eval(std::string_view code, std::string_view name) {
   return core_->eval(code, name);
 }
+Result<void> Runtime::eval_async(std::string_view code, SettledCallback done, Duration timeout, std::string_view name) {
+  internal::require_callback(done);
+  return core_->eval_async(code, name, std::move(done), timeout);
+}
 Result<void> Runtime::run_file(std::string_view path) {
   return core_->run_file(path);
 }
@@ -120,6 +124,15 @@ Result<Value> Value::get(std::string_view key) const {
   return core.to_result(core.realm->get(object, key));
 }
 
+Result<void> Value::when_settled(SettledCallback done, Duration timeout) const {
+  internal::require_callback(done);
+  if (is_empty()) return fail(Errc::wrong_type, "the value is empty");
+  RuntimeCore& core = *cell_->core;
+  if (auto usable = core.check_usable(); !usable) return usable;
+  const RuntimeCore::Entry entry(core);
+  return core.wait_for({Completion::Kind::value, local(*core.realm)}, std::move(done), timeout);
+}
+
 std::string Value::to_string() const {
   if (is_empty() || !cell_->core->usable()) return "undefined";
   RuntimeCore& core = *cell_->core;
@@ -128,6 +141,19 @@ std::string Value::to_string() const {
 }
 
 namespace internal {
+
+Result<void> call_value_async(const Value& function, UniqueFunction<std::vector<Local>(Realm&)> arguments,
+                              SettledCallback done, Duration timeout) {
+  require_callback(done);
+  if (function.is_empty()) return fail(Errc::wrong_type, "the value is empty");
+  RuntimeCore& core = *function.core();
+  if (auto usable = core.check_usable(); !usable) return usable;
+  if (!function.is_function()) return fail(Errc::wrong_type, "the value is not a function");
+  const RuntimeCore::Entry entry(core);
+  const std::vector<Local> locals = arguments(*core.realm);
+  return core.wait_for(core.realm->call(function.local(*core.realm), core.realm->undefined(), locals), std::move(done),
+                       timeout);
+}
 
 Result<Value> call_value(const Value& function, UniqueFunction<std::vector<Local>(Realm&)> arguments) {
   if (function.is_empty()) return fail(Errc::wrong_type, "the value is empty");

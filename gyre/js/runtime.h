@@ -91,6 +91,10 @@ class Runtime {
   /// `syntax_error`, `script_failed` with the exception's text and place, `limit_exceeded`, `terminated` after the
   /// runtime's end.
   Result<Value> eval(std::string_view code, std::string_view name = "[eval]");
+  /// The same, and then waits for the value, if that is a promise, for `timeout` at most: see `Value::when_settled`.
+  /// What goes wrong in the script, at once or later, arrives at `done`. Errors: `terminated` after the runtime's end.
+  Result<void> eval_async(std::string_view code, SettledCallback done, Duration timeout = Duration::max(),
+                          std::string_view name = "[eval]");
   /// Runs a program: an ES module (.mjs, or .js in a package of type "module", or with import or export in it) or a
   /// classic script. What it throws takes the path of uncaught exceptions. Errors: the file cannot be found or read.
   Result<void> run_file(std::string_view path);
@@ -108,6 +112,9 @@ class Runtime {
   /// Calls a global function.
   template <typename... Args>
   Result<Value> call(std::string_view name, const Args&... args);
+  /// Calls a global function and waits for what it returns: see `Value::call_async`.
+  template <typename... Args>
+  Result<void> call_async(std::string_view name, SettledCallback done, Duration timeout, const Args&... args);
   /// A value for use in the script.
   template <typename T>
   Value make(T&& value);
@@ -141,6 +148,9 @@ namespace internal {
 Local make_error(Realm& realm, const Error& error);
 /// Calls a JavaScript function as an operation of its runtime.
 Result<Value> call_value(const Value& function, UniqueFunction<std::vector<Local>(Realm&)> arguments);
+/// The same, and waits for the result.
+Result<void> call_value_async(const Value& function, UniqueFunction<std::vector<Local>(Realm&)> arguments,
+                              SettledCallback done, Duration timeout);
 /// Runs `look`, which runs no script, in a scope of the value's runtime. Errors: `terminated` if that is gone.
 Result<void> look_at(const Value& value, UniqueFunction<void(Realm&, Local)> look);
 /// The same as an operation of the runtime: `read` may run script. Errors: as `Runtime::eval` after the runtime's end.
@@ -249,6 +259,13 @@ Result<Value> Runtime::call(std::string_view name, const Args&... args) {
   return call_global(name, internal::to_locals(args...));
 }
 
+template <typename... Args>
+Result<void> Runtime::call_async(std::string_view name, SettledCallback done, Duration timeout, const Args&... args) {
+  const auto function = get(name);
+  if (!function) return std::unexpected(function.error());
+  return function->call_async(std::move(done), timeout, args...);
+}
+
 template <typename T>
 Value Runtime::make(T&& value) {
   return make_value([&](Realm& realm) { return internal::to_local(realm, std::forward<T>(value)); });
@@ -257,6 +274,11 @@ Value Runtime::make(T&& value) {
 template <typename... Args>
 Result<Value> Value::call(const Args&... args) const {
   return internal::call_value(*this, internal::to_locals(args...));
+}
+
+template <typename... Args>
+Result<void> Value::call_async(SettledCallback done, Duration timeout, const Args&... args) const {
+  return internal::call_value_async(*this, internal::to_locals(args...), std::move(done), timeout);
 }
 
 template <typename T>

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include <gyre/base/clock.h>
 #include <gyre/base/error.h>
+#include <gyre/base/task.h>
 #include <gyre/js/engine.h>
 
 namespace gyre::js {
@@ -17,6 +19,11 @@ namespace internal {
 class RuntimeCore;
 struct ValueCell;
 }  // namespace internal
+
+class Value;
+
+/// Told what a promise was settled with.
+using SettledCallback = UniqueFunction<void(Result<Value>)>;
 
 /// A JavaScript value held by C++. Copies share the value. Belongs to its runtime's thread; it may outlive the runtime,
 /// but then every operation fails with `terminated`.
@@ -43,6 +50,24 @@ class Value {
   /// Calls a function with `this` undefined, then runs the checkpoint. Arguments as for `Runtime::set`.
   template <typename... Args>
   Result<Value> call(const Args&... args) const;
+  /// The same, and then waits for the result as `when_settled` does, before anything can go unhandled. An exception
+  /// that is thrown at once arrives at `done`, too.
+  template <typename... Args>
+  Result<void> call_async(SettledCallback done, Duration timeout, const Args&... args) const;
+
+  /// Calls `done` once, on the loop's thread, with what the value comes to as `await` would have it: what a promise was
+  /// fulfilled with, `script_failed` with the text of the reason if it was rejected; what is no promise, as it is.
+  /// Never inside this call; what it throws is contained by the loop.
+  ///
+  /// A promise that is pending after `timeout`, for the loop's clock, fails with `timed_out`. The script goes on: its
+  /// promise may be settled later, which then nobody hears of. Until the time-out the wait keeps the loop alive;
+  /// without one it does not. If the runtime ends first, `done` is called with `terminated` or the limit's error.
+  ///
+  /// A promise that is rejected already counts as unhandled at the end of the checkpoint; `call_async` and
+  /// `Runtime::eval_async` wait before that.
+  ///
+  /// Errors: `terminated` after the runtime's end, or once the loop is ending; `done` is not called then.
+  Result<void> when_settled(SettledCallback done, Duration timeout = Duration::max()) const;
 
   /// The value as console.log would print it.
   std::string to_string() const;

@@ -48,7 +48,8 @@ class MicrotaskOrder : public ::testing::Test {
 // --- One order -----------------------------------------------------------------------------------------------------
 
 TEST_F(MicrotaskOrder, WhatAScriptQueuesRunsInTheOrderInWhichItWasQueued) {  // R02
-  host_.run("script('s1'); native('n2'); script('s3'); native('n4'); native('n5'); Promise.resolve().then(() => log('s6'))");
+  host_.run(
+      "script('s1'); native('n2'); script('s3'); native('n4'); native('n5'); Promise.resolve().then(() => log('s6'))");
   EXPECT_EQ(log_, "s1 n2 s3 n4 n5 s6");
 }
 
@@ -95,8 +96,11 @@ TEST_F(MicrotaskOrder, HoldsForPurelyNativeChainsAmongTheScripts) {  // R02
 TEST_F(MicrotaskOrder, HoldsForThousands) {  // R02
   std::string expected;
   host_.output.reserve(200'000);
-  host_->set("print", [&](int number) { must(loop().queue_microtask([&, number] { host_.output += std::to_string(number) + ' '; })); });
-  host_.run("for (let i = 0; i < 20000; i++) if (i % 3 === 0) print(i); else queueMicrotask(() => console.log(i + ' '));");
+  host_->set("print", [&](int number) {
+    must(loop().queue_microtask([&, number] { host_.output += std::to_string(number) + ' '; }));
+  });
+  host_.run(
+      "for (let i = 0; i < 20000; i++) if (i % 3 === 0) print(i); else queueMicrotask(() => console.log(i + ' '));");
   std::erase(host_.output, '\n');
   for (int i = 0; i < 20000; ++i) expected += std::to_string(i) + ' ';
   EXPECT_TRUE(host_.output == expected);
@@ -112,22 +116,23 @@ TEST_F(MicrotaskOrder, TicksStillComeBeforeMicrotasksAndAfterAllOfThem) {  // R0
   });
   host_.run(
       "setTimeout(() => { script('s1'); nativeWithTick('n2'); process.nextTick(() => log('script-tick'));"
-      "nativeTick('native-tick'); queueMicrotask(() => { log('s3'); process.nextTick(() => log('tick-of-s3')); }); native('n4'); }, 1)");
+      "nativeTick('native-tick'); queueMicrotask(() => { log('s3'); process.nextTick(() => log('tick-of-s3')); }); "
+      "native('n4'); }, 1)");
   EXPECT_EQ(log_, "native-tick script-tick s1 n2 s3 n4 tick-of-n2 tick-of-s3");
 }
 
 TEST_F(MicrotaskOrder, WhatOtherThreadsPostWaitsForTheNextRound) {  // R02
-  host_->set("postFromAThread", [&] {
-    std::jthread([&] { must(loop().remote().queue_microtask([&] { log("posted"); })); }).join();
-  });
+  host_->set("postFromAThread",
+             [&] { std::jthread([&] { must(loop().remote().queue_microtask([&] { log("posted"); })); }).join(); });
   host_.run("script('s1'); postFromAThread(); native('n2'); script('s3'); native('n4');");
   EXPECT_EQ(log_, "s1 posted n2 s3 n4");
 }
 
 TEST_F(MicrotaskOrder, AModulesMicrotasksOfBothKindsRunBeforeItsTicks) {  // R02
-  must(host_->run_code("process.nextTick(() => log('tick')); script('s1'); native('n2'); script('s3');"
-                       "queueMicrotask(() => native('n4')); export {};",
-                       "main.mjs", "/"));
+  must(
+      host_->run_code("process.nextTick(() => log('tick')); script('s1'); native('n2'); script('s3');"
+                      "queueMicrotask(() => native('n4')); export {};",
+                      "main.mjs", "/"));
   must(loop().run());
   EXPECT_EQ(log_, "s1 n2 s3 n4 tick");
 }
@@ -135,7 +140,8 @@ TEST_F(MicrotaskOrder, AModulesMicrotasksOfBothKindsRunBeforeItsTicks) {  // R02
 TEST_F(MicrotaskOrder, HoldsForAModuleThatAMicrotaskRuns) {  // R02
   run_in_microtask([&] {
     native("n1");
-    must(host_->run_code("process.nextTick(() => log('tick')); script('s2'); native('n3'); export {};", "main.mjs", "/"));
+    must(host_->run_code("process.nextTick(() => log('tick')); script('s2'); native('n3'); export {};", "main.mjs",
+                         "/"));
     native("n4");
   });
   EXPECT_EQ(log_, "s2 n1 n3 n4 tick");  // the module's body is the microtask that is running, and takes its own along
@@ -176,7 +182,8 @@ TEST_F(MicrotaskOrder, AChainCrossesBothWaysOneMicrotaskALink) {  // R02
   host_.run(
       "new Promise(resolve => whenNative(resolve)).then(n => { log('script-got-' + n); resolveNative(n + 1); })"
       ".then(() => log('script-end'));"
-      "let clock = Promise.resolve(); for (let i = 1; i <= 6; i++) clock = clock.then(() => log(String(i))); start(40);");
+      "let clock = Promise.resolve(); for (let i = 1; i <= 6; i++) clock = clock.then(() => log(String(i))); "
+      "start(40);");
   EXPECT_EQ(log_, "1 2 script-got-40 3 native-got-41 script-end 4 native-end 5 6");
 }
 
@@ -272,7 +279,8 @@ TEST_F(MicrotaskOrder, NativeMicrotasksDoNotWaitForAScriptThatIsOnTheStack) {  /
 
 TEST_F(MicrotaskOrder, NativeMicrotasksDoNotWaitForTheScriptsThatAHandledExceptionHasSuspended) {  // R02
   host_.run(
-      "process.on('uncaughtException', () => log('uncaught')); setImmediate(() => { log('i'); native('n5'); script('s6'); });"
+      "process.on('uncaughtException', () => log('uncaught')); setImmediate(() => { log('i'); native('n5'); "
+      "script('s6'); });"
       "script('s1'); native('n2'); process.nextTick(() => { throw 1; }); native('n3'); script('s4');");
   EXPECT_EQ(log_, "uncaught n2 n3 i s1 s4 n5 s6");
 }
@@ -283,9 +291,10 @@ TEST_F(MicrotaskOrder, ALimitOfTheCheckpointCutsBetweenNativeMicrotasks) {  // R
   Host host({}, {.auto_exit = true, .checkpoint_limits = {.max_callbacks = 2}});
   host->set("log", [this](const std::string& text) { log(text); });
   host->set("native", [&](const std::string& text) { must(host.loop.queue_microtask([this, text] { log(text); })); });
-  must(host->eval(
-      "setTimeout(() => { native('n1'); queueMicrotask(() => log('s2')); for (const n of [3, 4, 5, 6, 7]) native('n' + n); }, 1);"
-      "setImmediate(() => {})"));
+  must(
+      host->eval("setTimeout(() => { native('n1'); queueMicrotask(() => log('s2')); for (const n of [3, 4, 5, 6, 7]) "
+                 "native('n' + n); }, 1);"
+                 "setImmediate(() => {})"));
   must(host.loop.run());
   EXPECT_EQ(log_, "n1 s2 n3 n4 n5 n6 n7");
   EXPECT_GT(host.loop.stats().cut_batches, 0U);
@@ -299,7 +308,8 @@ TEST_F(MicrotaskOrder, ANativeMicrotaskMayPutTheNativeRestOff) {  // R02
       must(loop().post([&] { log("task"); }));
     }));
   });
-  must(host_->eval("setTimeout(() => { script('s1'); yieldNatively(); native('n2'); script('s3'); native('n4'); }, 1)"));
+  must(
+      host_->eval("setTimeout(() => { script('s1'); yieldNatively(); native('n2'); script('s3'); native('n4'); }, 1)"));
   must(loop().run());
   // The engine's queue cannot be left half-way, so the script's own microtasks are not put off.
   EXPECT_EQ(log_, "s1 yield s3 task n2 n4");
@@ -311,7 +321,8 @@ class TimedMicrotaskOrder : public MicrotaskOrder {
 };
 
 TEST_F(TimedMicrotaskOrder, NativeMicrotasksBehindOneThatNeverEndsRunOnce) {  // R02
-  host_.run("native('n1'); script('s2'); queueMicrotask(() => { for (;;); }); native('n3'); script('s4'); native('n5');");
+  host_.run(
+      "native('n1'); script('s2'); queueMicrotask(() => { for (;;); }); native('n3'); script('s4'); native('n5');");
   EXPECT_EQ(log_, "n1 s2 n3 n5");
   EXPECT_EQ(host_->end(), RuntimeEnd::limit);
 }

@@ -32,15 +32,6 @@ std::string current_directory() {
   return getcwd(buffer, sizeof(buffer)) != nullptr ? std::string(buffer) : std::string("/");
 }
 
-// Calls back into the host, whose exceptions must neither end the script's end half-way nor pass through the engine.
-template <typename Callback, typename... Args>
-void tell_host(Callback& callback, Args&&... args) noexcept {
-  try {
-    callback(std::forward<Args>(args)...);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): there is nobody else to tell
-  }
-}
-
 }  // namespace
 
 // --- Life ---
@@ -90,6 +81,7 @@ void RuntimeCore::dispose() {
   realm->terminate();
   if (!std::exchange(end_carried_out_, true)) {
     leave_loop();
+    fail_waits();
     tell_end();
   }
 }
@@ -181,6 +173,7 @@ void RuntimeCore::carry_out_end() {
   end_watch();
   realm->cancel_termination();
   leave_loop();
+  fail_waits();
   tell_end();
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,7 +34,7 @@ struct ValueCell : ListHook {
 /// A checkpoint never runs while script is on the stack: script that calls C++ that calls script runs to completion.
 ///
 /// Its sources: runtime_core.cc (life, operations, the loop's queues), runtime_program.cc (what the host runs),
-/// runtime_limits.cc (who stops it).
+/// runtime_waits.cc (what the host waits for), runtime_limits.cc (who stops it).
 class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, public RealmDelegate, public LoopBinding {
  public:
   RuntimeCore(Loop& loop, RuntimeOptions options);
@@ -68,6 +69,7 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
 
   // For the public API.
   Result<Value> eval(std::string_view code, std::string_view name);
+  Result<void> eval_async(std::string_view code, std::string_view name, SettledCallback done, Duration timeout);
   Result<void> run_file(std::string_view path);
   Result<void> run_code(std::string_view code, std::string_view name, std::string_view directory);
   Result<void> check_usable() const;
@@ -76,6 +78,8 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   /// True as long as script may run.
   bool usable() const noexcept { return realm != nullptr && end == RuntimeEnd::running; }
   void request_stop(int code);
+  /// Within an entry: has `done` told what becomes of it.
+  Result<void> wait_for(const Completion& completion, SettledCallback done, Duration timeout);
   Value make_value(Local local);
   Result<Value> to_result(const Completion& completion);
   void add_cell(ValueCell& cell) { cells_.push_back(cell); }
@@ -148,6 +152,9 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   void release_builtins() noexcept;
   Local must(const Completion& completion);
   Completion call_hook(const Persistent& hook, std::span<const Local> arguments = {});
+  void settle_wait(std::uint64_t id, Result<Value> settled);
+  void finish_wait(std::uint64_t id, Result<Value> settled);
+  void fail_waits();
   void run_timers();
   void run_immediates();
   void run_program(std::string_view source, const ResolvedModule& resolved);
@@ -206,7 +213,27 @@ class RuntimeCore final : public std::enable_shared_from_this<RuntimeCore>, publ
   Persistent place_;  // the function that stands for a microtask of the loop's
   Persistent main_promise_;
   IntrusiveList<ValueCell> cells_;
+  // What the host waits for, by number.
+  struct Wait {
+    SettledCallback done;
+    TimerId deadline;
+    std::optional<Result<Value>> settled;  // and the host is about to be told
+  };
+  std::map<std::uint64_t, Wait> waits_;
+  std::uint64_t last_wait_ = 0;
 };
+
+/// Throws `std::invalid_argument` for an empty callback.
+void require_callback(const SettledCallback& done);
+
+/// Calls back into the host, whose exceptions must neither end the script's end half-way nor pass through the engine.
+template <typename Callback, typename... Args>
+void tell_host(Callback& callback, Args&&... args) noexcept {
+  try {
+    callback(std::forward<Args>(args)...);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): there is nobody else to tell
+  }
+}
 
 /// Makes the object of C++ functions that the built-ins call `native` (host_bindings.cc, file_bindings.cc).
 Local make_native_object(RuntimeCore& core);
