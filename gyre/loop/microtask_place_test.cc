@@ -228,6 +228,19 @@ TEST_F(MicrotaskPlace, OneRuntimeLeadsAtATime) {  // R02
   EXPECT_EQ(log, "s1 n2 t3 n4 t5 ");
 }
 
+TEST_F(MicrotaskPlace, WhatRunsThereCountsAsWorkOfTheCheckpoint) {  // R02
+  QueueingRuntime other(loop);
+  in_task([&] {
+    must(loop.at_checkpoint_end([&] { log += "end "; }));
+    other.queue([&] { log += "t1 "; });
+    must(loop.queue_microtask([&] {
+      log += "n2 ";
+      script("s3");  // of a runtime that has been asked before
+    }));
+  });
+  EXPECT_EQ(log, "t1 n2 s3 end ");
+}
+
 TEST_F(MicrotaskPlace, IsPassedByWhenTheCheckpointIsCut) {  // R02
   Loop limited({.checkpoint_limits = {.max_callbacks = 2}});
   QueueingRuntime guest(limited);

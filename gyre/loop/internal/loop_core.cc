@@ -228,14 +228,15 @@ void LoopCore::checkpoint_now() {
 
 // Runs our microtasks and the bindings'. True if there were any of ours, or if the bindings' have queued ticks.
 bool LoopCore::run_microtask_phase() {
+  const std::uint64_t callbacks_before = stats.callbacks;
   bool more = false;
   take_late_microtasks();
   do {
-    more |= run_all(microtasks, CallbackKind::microtask, placed_);
+    run_all(microtasks, CallbackKind::microtask, placed_);
     if (should_pause()) break;
     more |= run_microtasks_of_bindings();
   } while (!microtasks.empty() && !should_pause());
-  return more;
+  return more || stats.callbacks != callbacks_before;
 }
 
 void LoopCore::run_microtasks() {
