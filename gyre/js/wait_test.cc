@@ -11,8 +11,8 @@ namespace gyre::js {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::fails_with;
 using ::testing::ElementsAre;
+using testing::fails_with;
 using ::testing::HasSubstr;
 using testing::Host;
 using testing::must;
@@ -156,7 +156,8 @@ TEST_F(Wait, IsToldInOrderWithTheScriptsMicrotasks) {  // R02, R06
   host_->set("log", [&](const std::string& text) { told_.push_back(text); });
   must(loop().queue_microtask([&] {
     wait("queueMicrotask(() => log('a')); const p = Promise.resolve(1); p");
-    must(host_->eval("Promise.resolve().then(() => log('b')).then(() => log('c')).then(() => log('d')).then(() => log('e'))"));
+    must(host_->eval(
+        "Promise.resolve().then(() => log('b')).then(() => log('c')).then(() => log('d')).then(() => log('e'))"));
   }));
   must(loop().run());
   // The wait follows the promise, as resolve does: three microtasks, and one to tell.

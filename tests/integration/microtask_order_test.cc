@@ -173,9 +173,9 @@ TEST_F(MicrotaskOrder, NativePromisesAndTheScriptsTakeTurns) {  // R02
 }
 
 TEST_F(MicrotaskOrder, AChainCrossesBothWaysOneMicrotaskALink) {  // R02
-  auto [promise, resolver] = Promise<int>::with_resolver(loop());
-  host_->set("start", [&resolver = resolver](int n) { resolver.resolve(n); });
-  host_->set("whenNative", [&promise = promise](Value then) { promise.then([then](int n) { must(then.call(n)); }); });
+  auto there = Promise<int>::with_resolver(loop());
+  host_->set("start", [&](int n) { there.resolver.resolve(n); });
+  host_->set("whenNative", [&](Value then) { there.promise.then([then](int n) { must(then.call(n)); }); });
   auto back = Promise<int>::with_resolver(loop());
   host_->set("resolveNative", [&](int n) { back.resolver.resolve(n); });
   back.promise.then([&](int n) { log("native-got-" + std::to_string(n)); }).then([&] { log("native-end"); });

@@ -43,11 +43,10 @@ Result<void> RuntimeCore::wait_for(const Completion& completion, SettledCallback
   const auto [promise, resolver] = realm->deferred();
   realm->resolve(resolver, completion.value);  // looks for a method `then`, and so may run script, and end the runtime
   if (!usable()) return {};                    // then the end tells
-  realm->promise_then(
-      promise, realm->function("", 1, [this, id](Call& call) { settle_wait(id, make_value(call[0])); }),
-      realm->function("", 1, [this, id](Call& call) {
-        settle_wait(id, std::unexpected(to_error({Completion::Kind::thrown, call[0]})));
-      }));
+  realm->promise_then(promise, realm->function("", 1, [this, id](Call& call) { settle_wait(id, make_value(call[0])); }),
+                      realm->function("", 1, [this, id](Call& call) {
+                        settle_wait(id, std::unexpected(to_error({Completion::Kind::thrown, call[0]})));
+                      }));
   return {};
 }
 
