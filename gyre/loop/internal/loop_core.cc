@@ -256,15 +256,6 @@ bool LoopCore::run_all(BlockQueue<Task>& queue, CallbackKind kind, const std::si
   return any;
 }
 
-// False if the checkpoint is cut before it.
-bool LoopCore::run_next(BlockQueue<Task>& queue, CallbackKind kind) {
-  if (stats.callbacks >= checkpoint_mark_ && !may_go_on(kind, queue)) [[unlikely]]
-    return false;
-  contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
-  queue.pop_front();
-  return true;
-}
-
 // --- Places in a runtime's queue of microtasks ---
 
 void LoopCore::keep_places(std::size_t count) {

@@ -178,7 +178,14 @@ class LoopCore {
   void checkpoint_now();
   bool run_microtask_phase();
   bool may_go_on(CallbackKind kind, const BlockQueue<Task>& queue);
-  bool run_next(BlockQueue<Task>& queue, CallbackKind kind);
+  /// False if the checkpoint is cut before it.
+  [[gnu::always_inline]] bool run_next(BlockQueue<Task>& queue, CallbackKind kind) {
+    if (stats.callbacks >= checkpoint_mark_ && !may_go_on(kind, queue)) [[unlikely]]
+      return false;
+    contain(kind, queue.front());  // in place: slots do not move while the callback adds to the queue
+    queue.pop_front();
+    return true;
+  }
   bool run_all(BlockQueue<Task>& queue, CallbackKind kind, const std::size_t& left = kNone);
   bool ask_bindings(CallbackKind kind, bool (LoopBinding::*question)());
   bool run_microtasks_of_bindings();
