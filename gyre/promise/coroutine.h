@@ -43,8 +43,13 @@ class Awaiter final : private Reaction {
   bool await_ready() const noexcept { return false; }
   template <typename P>
   void await_suspend(std::coroutine_handle<P> frame) {
-    waits_ = source_->is_pending();
-    if (waits_) source_->domain().require_thread();
+    const bool pending = source_->is_pending();
+    if (pending) source_->domain().require_thread();
+    if constexpr (OwnCoroutine<P>) {
+      if (pending && source_->domain().follows_chains()) [[unlikely]]
+        join_row(frame.promise().own_promise());
+    }
+    waits_ = pending;
     frame_ = frame;
     if constexpr (OwnCoroutine<P>) {
       coroutine_ = &frame.promise();
@@ -69,6 +74,8 @@ class Awaiter final : private Reaction {
  private:
   void run(PromiseBase&) override {
     waits_ = false;
+    if (in_row_ != nullptr) [[unlikely]]
+      in_row_->unbind();
     // The source is kept by the caller, until the coroutine has taken what it needs.
     moves_ = static_cast<bool>(kept_);
     kept_ = {};
@@ -81,6 +88,12 @@ class Awaiter final : private Reaction {
     end(Error(Errc::broken, "the coroutine was abandoned: the promise that it waited for has gone"));
   }
 
+  void join_row(PromiseBase* own) {
+    if (own == nullptr || source_->domain().options().depth_limit == 0) return;
+    if (auto refusal = own->refuses_to_wait_for(*source_)) throw ErrorException(*std::move(refusal));
+    own->depend_on(*source_);
+    in_row_ = own;
+  }
   void resume() {
     if (coroutine_ != nullptr) coroutine_->is_suspended = false;
     if (context_) [[unlikely]] {
@@ -104,6 +117,7 @@ class Awaiter final : private Reaction {
   StatePtr<PromiseState<T>> kept_;
   std::coroutine_handle<> frame_;
   CoroutineBase* coroutine_ = nullptr;
+  PromiseBase* in_row_ = nullptr;  // the coroutine's own, while that is bound to the source
   Context context_;
   bool waits_ = false;
   bool moves_ = false;
@@ -161,6 +175,9 @@ class CoroutinePromiseBase : public CoroutineBase {
     remote_.emplace(std::move(resolver_));
     unlink();
   }
+
+  /// Null once the coroutine may be on another thread.
+  PromiseBase* own_promise() noexcept { return remote_ ? nullptr : PromiseAccess::state(resolver_); }
 
   static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
   static void operator delete(void* frame, std::size_t bytes) noexcept { free_block(frame, bytes); }

@@ -128,6 +128,8 @@ class Resolver {
   internal::PromiseDomain& domain() const noexcept { return state_->domain(); }
 
  private:
+  friend struct internal::PromiseAccess;
+
   bool may_settle() const {
     if (state_ == nullptr) throw std::logic_error("gyre: an empty resolver was used");
     state_->domain().require_thread();
@@ -316,6 +318,10 @@ struct PromiseAccess {
   template <typename T>
   static PromiseState<T>& state(const Promise<T>& promise) {
     return promise.state();
+  }
+  template <typename T>
+  static PromiseState<T>* state(const Resolver<T>& resolver) noexcept {
+    return resolver.state_;
   }
   template <typename T>
   static Promise<T> promise(StatePtr<PromiseState<T>> state) noexcept {

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <gyre/promise/internal/reason_body.h>
 #include <gyre/promise/promise_base.h>
 #include <gyre/promise/promise_domain.h>
@@ -6,11 +8,13 @@ namespace gyre::internal {
 
 PromiseBase::PromiseBase(PromiseDomain& domain) noexcept : domain_(&domain) {
   domain.retain_promise();
+  if (domain.options_.observer != nullptr) [[unlikely]]
+    domain.records_.observe(*this);
 }
 
 PromiseBase::~PromiseBase() {
-  if (has_origin_) [[unlikely]]
-    domain_->origins_.erase(this);
+  if (has_record_) [[unlikely]]
+    domain_->records_.erase(*this);
   if (status_ == PromiseStatus::rejected) static_cast<void>(Reason(reason_));
   domain_->release_promise();
 }
@@ -33,9 +37,11 @@ void PromiseBase::publish(PromiseStatus status, Reaction* last) noexcept {
   if (listed_ != Listed::no) leave_list();
   claimed_ = true;
   bound_to_ = nullptr;
+  status_ = status;
+  if (has_record_) [[unlikely]]
+    domain_->records_.settled(*this);
   if (status == PromiseStatus::rejected && !handled_) [[unlikely]]
     domain_->add_unhandled(*this);
-  status_ = status;
   if (last != nullptr) domain_->start(*this, last);
 }
 
@@ -44,8 +50,8 @@ void PromiseBase::publish_fulfilled() noexcept {
 }
 
 void PromiseBase::reject(Reason reason) noexcept {
-  if (has_origin_ && reason.trace().empty()) [[unlikely]]
-    reason = domain_->with_origin(*this, std::move(reason));
+  if (has_record_ && reason.trace().empty()) [[unlikely]]
+    reason = domain_->records_.with_origin(*this, std::move(reason));
   Reaction* const last = last_;
   reason_ = reason.release();
   publish(PromiseStatus::rejected, last);
@@ -76,8 +82,14 @@ void PromiseBase::reject_at_end() noexcept {
     handled_ = false;
     return;
   }
+  enlist();
+}
+
+void PromiseBase::enlist() noexcept {
   insert_before(domain_->pending_);
   listed_ = Listed::pending;
+  if (domain_->options_.overdue_after > Duration::zero()) [[unlikely]]
+    domain_->records_.watch(*this);
 }
 
 // --- Reactions ---
@@ -113,6 +125,8 @@ void PromiseBase::remove_reaction(Reaction& reaction) noexcept {
 
 void PromiseBase::set_handled() noexcept {
   handled_ = true;
+  if (has_record_) [[unlikely]]
+    domain_->records_.changed(*this, PromiseTransition::handled);
   if (status_ != PromiseStatus::rejected) return;
   if (listed_ == Listed::unhandled) {
     domain_->remove_unhandled(*this);
@@ -127,11 +141,11 @@ bool PromiseBase::bind_to(PromiseBase& inner) noexcept {
   // Rings of more links than this stay until the loop's end; to look further would make long chains slow.
   constexpr int kLongestRing = 1000;
   claimed_ = true;
-  // A ring that leads through handlers, too, is not found here. The end of the loop dissolves it.
-  if (listed_ == Listed::no && !domain_->has_ended()) {
-    insert_before(domain_->pending_);
-    listed_ = Listed::pending;
-  }
+  bound_to_ = nullptr;
+  // A ring that leads through combinators or coroutines is not found here. The end of the loop dissolves it.
+  if (listed_ == Listed::no && !domain_->has_ended()) enlist();
+  if (has_record_) [[unlikely]]
+    domain_->records_.adopted(*this, inner);
   const PromiseBase* at = &inner;
   for (int i = 0; i < kLongestRing && at->bound_to_ != nullptr; ++i) {
     at = at->bound_to_;
@@ -141,14 +155,40 @@ bool PromiseBase::bind_to(PromiseBase& inner) noexcept {
   return true;
 }
 
+std::optional<Error> PromiseBase::refuses_to_wait_for(PromiseBase& source) noexcept {
+  const std::size_t limit = domain_->options_.depth_limit;
+  if (limit == 0 || !source.is_pending()) return std::nullopt;
+  // This one, those that wait for it, and those that the source waits for, itself included.
+  std::size_t row = waiting_ + std::size_t{1};
+  for (const PromiseBase* at = &source; at != nullptr && at->is_pending(); at = at->bound_to_) {
+    if (++row > limit) {
+      return Error(Errc::limit_exceeded, "too many promises wait for one another in a row; see PromiseOptions::depth_limit")
+          .with("limit", limit);
+    }
+  }
+  std::size_t waiting = waiting_ + std::size_t{1};
+  for (PromiseBase* at = &source; at != nullptr && at->is_pending() && at->waiting_ < waiting; at = at->bound_to_) {
+    at->waiting_ = static_cast<std::uint16_t>(waiting++);
+  }
+  return std::nullopt;
+}
+
 // --- Going ---
 
 void PromiseBase::bury() noexcept {
   domain_->bury(*this);
 }
 
+bool PromiseBase::joins_chain(PromiseBase& source, const std::source_location& where) {
+  if (domain_->options_.trace_depth > 0) set_origin(&source, where);
+  auto refusal = refuses_to_wait_for(source);
+  if (!refusal) return true;
+  reject(*std::move(refusal));
+  return false;
+}
+
 void PromiseBase::set_origin(const PromiseBase* parent, const std::source_location& where) {
-  domain_->set_origin(*this, parent, where);
+  domain_->records_.set_origin(*this, parent, where);
 }
 
 }  // namespace gyre::internal

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <source_location>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,7 @@ namespace internal {
 
 class PromiseBase;
 class PromiseDomain;
+class PromiseRecords;
 class Reaction;
 
 /// Memory for state blocks and coroutine frames. Each thread keeps what it has freed for the next block of that size,
@@ -91,6 +93,12 @@ struct Links {
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
   bool is_alone() const noexcept { return next == this; }
+  /// Takes time in proportion to their number.
+  std::size_t count_others() const noexcept {
+    std::size_t count = 0;
+    for (const Links* at = next; at != this; at = at->next) ++count;
+    return count;
+  }
   void insert_before(Links& position) noexcept {
     previous = position.previous;
     next = &position;
@@ -165,10 +173,18 @@ class PromiseBase : private Links {
   /// settled.
   bool bind_to(PromiseBase& inner) noexcept;
   void unbind() noexcept { bound_to_ = nullptr; }
+  /// Says that nothing but a reaction to `source` will settle this promise. That reaction, or its end, unsays it.
+  void depend_on(PromiseBase& source) noexcept {
+    if (source.is_pending()) bound_to_ = &source;
+  }
+  /// Asks, before this promise is to wait for `source`, for an error if there is a limit that forbids it.
+  std::optional<Error> refuses_to_wait_for(PromiseBase& source) noexcept;
 
   /// Has the end of the loop reject this promise, if it is pending then.
   void reject_at_end() noexcept;
   void set_origin(const PromiseBase* parent, const std::source_location& where);
+  /// For a promise made by `then`, where the domain follows chains. False if it is rejected, because of a limit.
+  bool joins_chain(PromiseBase& source, const std::source_location& where);
 
  protected:
   explicit PromiseBase(PromiseDomain& domain) noexcept;
@@ -180,6 +196,7 @@ class PromiseBase : private Links {
 
  private:
   friend class PromiseDomain;
+  friend class PromiseRecords;
 
   enum class Listed : std::uint8_t { no, pending, unhandled };
 
@@ -187,6 +204,7 @@ class PromiseBase : private Links {
   void break_promise() noexcept;
   void set_handled() noexcept;
   void publish(PromiseStatus status, Reaction* last) noexcept;
+  void enlist() noexcept;
   void leave_list() noexcept;
 
   PromiseDomain* const domain_;
@@ -194,15 +212,16 @@ class PromiseBase : private Links {
     Reaction* last_ = nullptr;  // while pending: the last reaction of a ring
     ReasonBody* reason_;        // once rejected
   };
-  const PromiseBase* bound_to_ = nullptr;  // what will settle it, while that is pending
+  PromiseBase* bound_to_ = nullptr;  // what will settle it, while that is pending
   std::uint32_t references_ = 1;
   std::uint32_t resolvers_ = 0;
+  std::uint16_t waiting_ = 0;  // promises that wait for it in a row; only counted while there is a limit
   PromiseStatus status_ = PromiseStatus::pending;
-  Listed listed_ = Listed::no;
+  Listed listed_ : 2 = Listed::no;
   bool claimed_ : 1 = false;
   bool handled_ : 1 = false;
   bool reported_ : 1 = false;
-  bool has_origin_ : 1 = false;
+  bool has_record_ : 1 = false;
 
  protected:
   bool value_taken_ : 1 = false;  // a consumer has moved the value away

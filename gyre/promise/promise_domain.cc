@@ -13,6 +13,8 @@ namespace {
 
 // Its address finds the domain that belongs to the loop itself.
 constexpr char kLoopsOwn = 0;
+// Promises count in 16 bits what waits for them.
+constexpr std::size_t kDeepestLimit = 0xffff;
 
 }  // namespace
 
@@ -41,9 +43,16 @@ PromiseDomain::PromiseDomain(Loop& loop, PromiseOptions options)
   if (options_.reaction_batch < 1) {
     throw std::invalid_argument("gyre: PromiseOptions::reaction_batch must be at least 1");
   }
+  if (options_.observe_every < 1) {
+    throw std::invalid_argument("gyre: PromiseOptions::observe_every must be at least 1");
+  }
+  if (options_.depth_limit > kDeepestLimit) {
+    throw std::invalid_argument("gyre: PromiseOptions::depth_limit must be at most 65535");
+  }
 }
 
 PromiseDomain::~PromiseDomain() {
+  records_.end_watch();
   if (loop_ != nullptr && extension_ != nullptr) loop_->remove_extension(*extension_);
 }
 
@@ -72,6 +81,7 @@ void PromiseDomain::end() noexcept {
   const StatePtr<PromiseDomain> keep(*this);
   loop_ = nullptr;
   extension_ = nullptr;
+  records_.end_watch();
   refuse_all();
   while (!pending_.is_alone()) {
     StatePtr<PromiseBase> promise(*static_cast<PromiseBase*>(pending_.next));
@@ -90,8 +100,7 @@ void PromiseDomain::end() noexcept {
   }
   while (!unhandled_.is_alone()) {
     const auto promise = StatePtr<PromiseBase>::adopt(static_cast<PromiseBase*>(unhandled_.next));
-    promise->unlink();
-    promise->listed_ = PromiseBase::Listed::no;
+    promise->leave_list();
     promise->reported_ = true;
     report_late(*promise);
   }
@@ -217,12 +226,6 @@ void PromiseDomain::bury_rest() noexcept {
 
 // --- Rejections that nobody handles ---
 
-std::size_t PromiseDomain::unhandled() const noexcept {
-  std::size_t count = 0;
-  for (const Links* at = unhandled_.next; at != &unhandled_; at = at->next) ++count;
-  return count;
-}
-
 // The list keeps the promise: its reason must be there for the report.
 void PromiseDomain::add_unhandled(PromiseBase& promise) noexcept {
   if (loop_ == nullptr) {
@@ -237,8 +240,7 @@ void PromiseDomain::add_unhandled(PromiseBase& promise) noexcept {
 }
 
 void PromiseDomain::remove_unhandled(PromiseBase& promise) noexcept {
-  promise.unlink();
-  promise.listed_ = PromiseBase::Listed::no;
+  promise.leave_list();
   promise.release();
 }
 
@@ -272,9 +274,10 @@ void PromiseDomain::check() {
   }
   if (unhandled_.is_alone()) return;
   auto promise = StatePtr<PromiseBase>::adopt(static_cast<PromiseBase*>(unhandled_.next));
-  promise->unlink();
-  promise->listed_ = PromiseBase::Listed::no;
+  promise->leave_list();
   promise->reported_ = true;
+  if (promise->has_record_) [[unlikely]]
+    records_.changed(*promise, PromiseTransition::reported);
   if (!unhandled_.is_alone()) schedule_check();
   const Reason reason = promise->reason();
   promise = {};
@@ -287,6 +290,7 @@ void PromiseDomain::check() {
 }
 
 void PromiseDomain::report_late(PromiseBase& promise) noexcept {
+  if (promise.has_record_) records_.changed(promise, PromiseTransition::reported);
   if (options_.late_rejections == LateRejections::ignored || !options_.on_unhandled_rejection) return;
   try {
     // Not here: whoever rejects, or ends the loop, must not have to wait for the handler.
@@ -299,41 +303,6 @@ void PromiseDomain::report_late(PromiseBase& promise) noexcept {
     });
   } catch (const std::system_error&) {  // no thread to be had
   }
-}
-
-// --- Where promises come from ---
-
-/// A place, and the place before it in the chain.
-struct PromiseDomain::Origin {
-  std::source_location where;
-  std::shared_ptr<const Origin> parent;
-};
-
-void PromiseDomain::set_origin(PromiseBase& promise, const PromiseBase* parent, const std::source_location& where) {
-  std::shared_ptr<const Origin> before;
-  if (parent != nullptr && parent->has_origin_) before = parent->domain_->origins_.at(parent);
-  // Beyond the depth that is shown, the chain is forgotten: a long one would otherwise keep all of its places.
-  std::vector<std::source_location> places;
-  for (const Origin* at = before.get(); at != nullptr && places.size() + 1 < options_.trace_depth;
-       at = at->parent.get()) {
-    places.push_back(at->where);
-  }
-  std::shared_ptr<const Origin> kept;
-  if (places.size() + 1 < options_.trace_depth) {
-    kept = before;
-  } else {
-    for (auto place = places.rbegin(); place != places.rend(); ++place) {
-      kept = std::make_shared<const Origin>(*place, std::move(kept));
-    }
-  }
-  origins_[&promise] = std::make_shared<const Origin>(where, std::move(kept));
-  promise.has_origin_ = true;
-}
-
-Reason PromiseDomain::with_origin(const PromiseBase& promise, Reason reason) {
-  std::vector<std::source_location> trace;
-  for (const Origin* at = origins_.at(&promise).get(); at != nullptr; at = at->parent.get()) trace.push_back(at->where);
-  return Reason::with_trace(reason, std::move(trace));
 }
 
 }  // namespace gyre::internal

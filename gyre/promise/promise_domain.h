@@ -2,11 +2,12 @@
 
 #include <memory>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include <gyre/loop/loop.h>
 #include <gyre/promise/promise_base.h>
+#include <gyre/promise/promise_observer.h>
+#include <gyre/promise/promise_records.h>
 
 namespace gyre {
 
@@ -32,6 +33,23 @@ struct PromiseOptions {
   std::size_t reaction_batch = 1;
   /// Where the end of the loop refuses a reaction, callbacks of `finally` run all the same, because they free things.
   bool run_finally_at_end = false;
+  /// How many promises may wait for one another in a row, by `then`, `finally`, `co_await`, or because one was resolved
+  /// with the next; up to 65535, 0 for no limit. The one that would be too many is rejected with
+  /// `Errc::limit_exceeded` at once, and its handlers are not called; a `co_await` throws that. What ends by it is
+  /// recursion without an end, whose promises would otherwise take all memory. With combinators a row begins anew.
+  /// Costs time in proportion to the length of the row, for each promise.
+  std::size_t depth_limit = 0;
+  /// A promise made with a resolver, or by a coroutine, that has been pending for so long is reported to `on_overdue`,
+  /// once, on the loop's thread; 0 for never. One that waits for another is not: that other one is. Concerns promises
+  /// that are made from then on. Costs an allocation for each, and keeps no loop alive.
+  Duration overdue_after = {};
+  /// Without it, overdue promises go to `LoopOptions::on_callback_error` as errors with the code `timed_out`.
+  UniqueFunction<void(const OverduePromise& promise)> on_overdue = {};
+  /// Sees what becomes of promises that are made from then on. It must live until it is taken away here, or the last
+  /// of these promises has gone.
+  PromiseObserver* observer = nullptr;
+  /// The observer sees each so-many-th promise, with all its transitions.
+  std::size_t observe_every = 1;
 };
 
 namespace internal {
@@ -76,8 +94,12 @@ class PromiseDomain {
   }
   bool has_ended() const noexcept { return loop_ == nullptr; }
   PromiseOptions& options() noexcept { return options_; }
+  PromiseRecords& records() noexcept { return records_; }
+  /// True if making a promise by `then` takes more than making it.
+  bool follows_chains() const noexcept { return (options_.trace_depth | options_.depth_limit) != 0; }
   std::size_t live_promises() const noexcept { return references_ - outside_references_; }
-  std::size_t unhandled() const noexcept;
+  std::size_t registered() const noexcept { return pending_.count_others(); }
+  std::size_t unhandled() const noexcept { return unhandled_.count_others(); }
 
   /// Queues a reaction as a microtask. Throws, and has done nothing, on another thread than the loop's.
   void enqueue(Reaction& reaction, PromiseBase& source) {
@@ -106,8 +128,6 @@ class PromiseDomain {
   friend class PromiseBase;
 
   class Extension;
-  class Check;
-  struct Origin;
 
   /// A microtask that runs the reactions that are next in line.
   struct RunReactions {
@@ -158,9 +178,6 @@ class PromiseDomain {
   void check();
   void report_late(PromiseBase& promise) noexcept;
 
-  void set_origin(PromiseBase& promise, const PromiseBase* parent, const std::source_location& where);
-  Reason with_origin(const PromiseBase& promise, Reason reason);
-
   Loop* loop_;
   ReactionQueue ready_;
   ReactionQueue* captured_ = nullptr;  // where reactions go instead, during settle_in_place
@@ -172,8 +189,8 @@ class PromiseDomain {
   Links frames_;
   Links links_;
   std::vector<Reason> handled_late_;
-  std::unordered_map<const PromiseBase*, std::shared_ptr<const Origin>> origins_;
   PromiseOptions options_;
+  PromiseRecords records_{*this};
   Remote remote_;
   const std::uint64_t loop_id_;
   const LoopExtension* extension_ = nullptr;  // to be taken from the loop by the destructor

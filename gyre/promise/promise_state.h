@@ -122,6 +122,10 @@ class Follower final : public Reaction {
     if (target.domain().loop_id() != inner.domain().loop_id()) {
       throw std::logic_error("gyre: a promise of another loop must be handed over; see forward()");
     }
+    if (auto refusal = target.refuses_to_wait_for(inner)) [[unlikely]] {
+      target.reject(*std::move(refusal));
+      return;
+    }
     if (!target.bind_to(inner)) return;
     const bool was_reported = inner.mark_passed_on();
     target.retain();

@@ -26,6 +26,9 @@ class Promises {
   PromiseOptions& options() noexcept { return domain_->options(); }
   /// Promises whose state is still in memory.
   std::size_t live() const noexcept { return domain_->live_promises(); }
+  /// Promises that the end of the loop would reject: those that are pending, with a resolver, a coroutine, or another
+  /// promise to settle them. Takes time in proportion to their number.
+  std::size_t registered() const noexcept { return domain_->registered(); }
   /// Rejections that wait for a handler, or for being reported.
   std::size_t unhandled() const noexcept { return domain_->unhandled(); }
 

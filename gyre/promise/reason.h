@@ -37,6 +37,7 @@ namespace internal {
 struct ReasonBody;
 class PromiseBase;
 class PromiseDomain;
+class PromiseRecords;
 
 /// In a catch-all: lets through what no C++ code has thrown, which is the cancellation of this thread.
 inline void let_unwinding_pass() {
@@ -111,6 +112,7 @@ class Reason {
  private:
   friend class internal::PromiseBase;
   friend class internal::PromiseDomain;
+  friend class internal::PromiseRecords;
 
   explicit Reason(internal::ReasonBody* body) noexcept : body_(body) {}
   static Reason with_trace(const Reason& reason, std::vector<std::source_location> trace);

@@ -161,8 +161,9 @@ class ThenState final : public PromiseState<U>, private Reaction {
     domain.require_thread();
     auto* const state = make_in_block<ThenState>(domain, std::move(f), std::move(g));
     auto promise = PromiseAccess::adopt<U>(state);
-    if (domain.options().trace_depth > 0) [[unlikely]]
-      state->set_origin(&source, where);
+    if (domain.follows_chains() && !state->joins_chain(source, where)) [[unlikely]]
+      return promise;
+    state->depend_on(source);
     if constexpr (kIsNull<G>) {
       state->was_reported_ = source.mark_passed_on();
     } else {
@@ -267,8 +268,9 @@ class FinallyState final : public PromiseState<T>, private Reaction {
     domain.require_thread();
     auto* const state = make_in_block<FinallyState>(domain, std::move(f));
     auto promise = PromiseAccess::adopt<T>(state);
-    if (domain.options().trace_depth > 0) [[unlikely]]
-      state->set_origin(&source, where);
+    if (domain.follows_chains() && !state->joins_chain(source, where)) [[unlikely]]
+      return promise;
+    state->depend_on(source);
     state->was_reported_ = source.mark_passed_on();
     state->retain();
     source.add_reaction(*state);
@@ -319,6 +321,11 @@ class FinallyState final : public PromiseState<T>, private Reaction {
   class AfterCleanup final : public Reaction {
    public:
     static void follow(FinallyState& target, StatePtr<Settled> source, bool was_reported, PromiseState<Pass>& cleanup) {
+      if (auto refusal = target.refuses_to_wait_for(cleanup)) [[unlikely]] {
+        cleanup.mark_handled();
+        target.reject(*std::move(refusal));
+        return;
+      }
       target.bind_to(cleanup);
       cleanup.mark_handled();
       target.retain();
