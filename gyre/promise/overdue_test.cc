@@ -99,7 +99,7 @@ TEST_F(Overdue, R06_CoroutinesThatWaitAreReportedToo) {
 
 TEST_F(Overdue, R06_APromiseThatHasGoneIsNotReported) {
   Promises promises(loop_, options(10s));
-  for (int i = 0; i < 1000; ++i) Promise<int>::with_resolver(promises);
+  for (int i = 0; i < 1000; ++i) Promise<int>::with_resolver(promises).promise = {};
   EXPECT_EQ(promises.live(), 0u);
   run_for(1h);
   EXPECT_TRUE(reports_.empty());
@@ -153,7 +153,7 @@ TEST_F(Overdue, R06_OffItArmsNoTimerAndOffAgainItReportsNothing) {
 TEST_F(Overdue, R06_ADomainThatHasGoneTakesItsTimerWithIt) {
   {
     Promises promises(loop_, options(10s));
-    Promise<int>::with_resolver(promises);
+    Promise<int>::with_resolver(promises).promise = {};
     EXPECT_EQ(loop_.timer_count(), 1u);
   }
   EXPECT_EQ(loop_.timer_count(), 0u);

@@ -35,9 +35,9 @@ struct PromiseOptions {
   bool run_finally_at_end = false;
   /// How many promises may wait for one another in a row, by `then`, `finally`, `co_await`, or because one was resolved
   /// with the next; up to 65535, 0 for no limit. The one that would be too many is rejected with
-  /// `Errc::limit_exceeded` at once, and its handlers are not called; a `co_await` throws that. What ends by it is
-  /// recursion without an end, whose promises would otherwise take all memory. With combinators a row begins anew.
-  /// Costs time in proportion to the length of the row, for each promise.
+  /// `Errc::limit_exceeded` at once, and its handlers are not called; a `co_await` throws that. Recursion without an
+  /// end goes on, but is told of, and its promises do not take all memory. With combinators a row begins anew. Costs
+  /// time in proportion to the length of the row, for each promise.
   std::size_t depth_limit = 0;
   /// A promise made with a resolver, or by a coroutine, that has been pending for so long is reported to `on_overdue`,
   /// once, on the loop's thread; 0 for never. One that waits for another is not: that other one is. Concerns promises
