@@ -5,6 +5,7 @@
 
 #include <gyre/base/internal/test_allocations.h>
 #include <gyre/promise/combinators.h>
+#include <gyre/promise/event_target.h>
 #include <gyre/promise/internal/test_support.h>
 
 // Shows that promises at work allocate nothing: their blocks are recycled.
@@ -45,7 +46,7 @@ Promise<int> add_one(Loop&, Promise<int> promise) {
   co_return co_await promise + 1;
 }
 
-TEST_F(PromiseAllocation, R34_NothingInSteadyState) {
+TEST_F(PromiseAllocation, V5_R34_NothingInSteadyState) {
   if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
   int sum = 0;
   EXPECT_EQ(allocations_of([&] {
@@ -76,6 +77,27 @@ TEST_F(PromiseAllocation, ACombinatorAllocatesOnceAnArrayEach) {
   const std::vector<Promise<int>> inputs(100, Promise<int>::resolved(loop_, 1));
   // The inputs' nodes, the values as they come, the values as they go.
   EXPECT_LE(allocations_of([&] { all(loop_, inputs); }), 3u);
+}
+
+// Rejections are a list through the promises: what is counted is the reason itself.
+TEST_F(PromiseAllocation, V6_ARejectionAllocatesNothingButItsReason) {
+  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  const Reason reason(Error(Errc::not_found, "no"));
+  Promises promises(loop_, {.on_unhandled_rejection = [](const Reason&) {}});
+  EXPECT_EQ(allocations_of([&] {
+              Promise<int>::rejected(promises, reason).catch_([] { return 0; });
+              Promise<int>::rejected(promises, reason);
+            }),
+            0u);
+}
+
+TEST_F(PromiseAllocation, V15_AnEventForAFewListenersAllocatesNothing) {
+  EventTarget target;
+  int heard = 0;
+  for (int i = 0; i < 4; ++i) target.add("x", [&](Event&) { ++heard; });
+  Event event("x");
+  EXPECT_EQ(allocations_of([&] { target.dispatch(event); }), 0u);
+  EXPECT_EQ(heard, 12);
 }
 
 }  // namespace

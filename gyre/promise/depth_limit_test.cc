@@ -165,9 +165,7 @@ TEST_F(DepthLimit, R36_RecursionByCoroutinesKeepsABoundedNumberOfPromises) {
   std::size_t most = 0;
   promises_.options().on_unhandled_rejection = [](const Reason&) {};
   run([&] {
-    goes_deeper(promises_, calls, most).catch_(Errc::limit_exceeded, [&](const Error&) {
-      calls_when_refused = calls;
-    });
+    goes_deeper(promises_, calls, most).catch_(Errc::limit_exceeded, [&](const Error&) { calls_when_refused = calls; });
   });
   EXPECT_EQ(calls, 1000);
   EXPECT_GT(calls_when_refused, 0);

@@ -178,6 +178,22 @@ TEST_F(Ending, P14_P16_AForwardedSettlementSurvivesTheSourcesLoop) {
   EXPECT_EQ(log_, Lines{"9"});
 }
 
+TEST_F(Ending, P15_AHandOverThatIsAbandonedLeavesNothingOnEitherSide) {
+  Loop other({.auto_exit = true});
+  Promises here(loop_);
+  Promises there(other);
+  {
+    auto source = Promise<int>::with_resolver(there);
+    auto [promise, resolver] = with_remote_resolver<int>(here, {.keeps_loop_alive = false});
+    forward(source.promise, std::move(resolver));
+    EXPECT_EQ(there.live(), 1u);
+    source.promise = {};
+  }
+  EXPECT_EQ(there.live(), 0u);
+  must(loop_.run());
+  EXPECT_EQ(here.live(), 0u);
+}
+
 TEST_F(Ending, P14_FromALoopThatHasEnded) {
   Promise<int> settled;
   {

@@ -162,7 +162,8 @@ std::optional<Error> PromiseBase::refuses_to_wait_for(PromiseBase& source) noexc
   std::size_t row = waiting_ + std::size_t{1};
   for (const PromiseBase* at = &source; at != nullptr && at->is_pending(); at = at->bound_to_) {
     if (++row > limit) {
-      return Error(Errc::limit_exceeded, "too many promises wait for one another in a row; see PromiseOptions::depth_limit")
+      return Error(Errc::limit_exceeded,
+                   "too many promises wait for one another in a row; see PromiseOptions::depth_limit")
           .with("limit", limit);
     }
   }

@@ -14,16 +14,16 @@ namespace gyre {
 /// What has become of a promise.
 enum class PromiseTransition : std::uint8_t {
   created,
-  adopted,    ///< Another promise will settle it.
+  adopted,  ///< Another promise will settle it.
   fulfilled,
   rejected,
-  handled,    ///< Somebody looks after its rejection, should there be one.
-  reported,   ///< It was rejected, and nobody has handled that.
-  released,   ///< Nobody holds it any more.
+  handled,   ///< Somebody looks after its rejection, should there be one.
+  reported,  ///< It was rejected, and nobody has handled that.
+  released,  ///< Nobody holds it any more.
 };
 
 constexpr std::string_view to_string(PromiseTransition transition) {
-  constexpr std::string_view kNames[] = {"created",  "adopted", "fulfilled", "rejected",
+  constexpr std::string_view kNames[] = {"created", "adopted",  "fulfilled", "rejected",
                                          "handled", "reported", "released"};
   const auto index = static_cast<std::size_t>(transition);
   return index < std::size(kNames) ? kNames[index] : "unknown";

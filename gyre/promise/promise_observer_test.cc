@@ -46,8 +46,8 @@ TEST_F(PromiseObserving, R39_EachTransitionFromTheMakingToTheRelease) {
     resolver.resolve(1);
   }
   loop_.run_checkpoint();
-  EXPECT_EQ(recorder_.lines, (Lines{"1 created", "2 created", "1 handled", "1 fulfilled", "2 fulfilled", "2 released",
-                                    "1 released"}));
+  EXPECT_EQ(recorder_.lines,
+            (Lines{"1 created", "2 created", "1 handled", "1 fulfilled", "2 fulfilled", "2 released", "1 released"}));
 }
 
 TEST_F(PromiseObserving, R39_AdoptionNamesBothPromises) {
@@ -57,16 +57,15 @@ TEST_F(PromiseObserving, R39_AdoptionNamesBothPromises) {
   outer.resolver.resolve(inner.promise);
   inner.resolver.resolve(1);
   loop_.run_checkpoint();
-  EXPECT_EQ(recorder_.lines, (Lines{"1 created", "2 created", "2 adopted by 1", "1 handled", "1 fulfilled",
-                                    "2 fulfilled"}));
+  EXPECT_EQ(recorder_.lines,
+            (Lines{"1 created", "2 created", "2 adopted by 1", "1 handled", "1 fulfilled", "2 fulfilled"}));
 }
 
 TEST_F(PromiseObserving, R39_ARejectionCarriesItsReasonToTheReport) {
   ManualClock clock;
   Loop loop({.auto_exit = true, .clock = &clock});
   int reports = 0;
-  Promises promises(loop,
-                    {.on_unhandled_rejection = [&](const Reason&) { ++reports; }, .observer = &recorder_});
+  Promises promises(loop, {.on_unhandled_rejection = [&](const Reason&) { ++reports; }, .observer = &recorder_});
   const Error error = some_error("lost");
   clock.advance(5s);
   loop.refresh_now();
@@ -81,8 +80,8 @@ TEST_F(PromiseObserving, R39_ARejectionCarriesItsReasonToTheReport) {
 TEST_F(PromiseObserving, R39_ASampleHasAllTransitionsOfEachPromiseInIt) {
   Promises promises(loop_, {.observer = &recorder_, .observe_every = 3});
   for (int i = 0; i < 7; ++i) Promise<int>::resolved(promises, i);
-  EXPECT_EQ(recorder_.lines, (Lines{"1 created", "1 fulfilled", "1 released", "4 created", "4 fulfilled",
-                                    "4 released", "7 created", "7 fulfilled", "7 released"}));
+  EXPECT_EQ(recorder_.lines, (Lines{"1 created", "1 fulfilled", "1 released", "4 created", "4 fulfilled", "4 released",
+                                    "7 created", "7 fulfilled", "7 released"}));
 }
 
 TEST_F(PromiseObserving, R39_SwitchedOnAndOffWhilePromisesLive) {

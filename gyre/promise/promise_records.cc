@@ -26,8 +26,8 @@ void PromiseRecords::erase(const PromiseBase& promise) noexcept {
 void PromiseRecords::settled(const PromiseBase& promise) noexcept {
   Record& record = records_.at(&promise);
   if (!record.is_alone()) record.unlink();
-  changed(promise, promise.status() == PromiseStatus::fulfilled ? PromiseTransition::fulfilled
-                                                                : PromiseTransition::rejected);
+  changed(promise,
+          promise.status() == PromiseStatus::fulfilled ? PromiseTransition::fulfilled : PromiseTransition::rejected);
 }
 
 // --- Observing ---
@@ -118,9 +118,9 @@ void PromiseRecords::on_timer() {
       domain_.options().on_overdue(overdue);
       return;
     }
-    throw ErrorException(Error(Errc::timed_out, fmt::format("a promise has been pending for {}",
-                                                            std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                                overdue.pending_for))));
+    throw ErrorException(Error(
+        Errc::timed_out, fmt::format("a promise has been pending for {}",
+                                     std::chrono::duration_cast<std::chrono::milliseconds>(overdue.pending_for))));
   }
   arm();
 }

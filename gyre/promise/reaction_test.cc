@@ -1,9 +1,13 @@
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
+#include <gyre/promise/blocking_wait.h>
 #include <gyre/promise/internal/test_support.h>
 #include <gyre/promise/promise.h>
 
@@ -89,6 +93,16 @@ TEST_F(Reactions, P22_ANullExceptionPointerIsADefinedReason) {
   EXPECT_TRUE(promise.reason()->is(Errc::callback_failed));
   EXPECT_THROW(promise.rethrow(), ErrorException);
   promise.ignore_rejection();
+}
+
+// Unlike in a language whose threads the loop does not own: the thread that ends is the one that runs the loop.
+TEST_F(Reactions, P23_AThreadThatEndsInAHandlerRejectsAndEndsTheLoop) {
+  std::optional<BlockingWait<void>> wait;
+  must(loop_.post([&] { wait.emplace(Promise<void>::resolved(loop_).then([] { pthread_exit(nullptr); })); }));
+  must(loop_.post([] { ADD_FAILURE(); }));
+  std::thread([&] { static_cast<void>(loop_.run()); }).join();
+  EXPECT_TRUE(testing::fails_with(wait->wait(), Errc::broken));
+  EXPECT_TRUE(loop_.remote().is_done());
 }
 
 TEST_F(Reactions, P24_P25_RejectionSkipsToTheFirstHandlerForIt) {

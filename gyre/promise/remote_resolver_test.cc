@@ -74,6 +74,28 @@ TEST_F(Threads, P41_ResolvedOnAnotherThreadHandledOnTheLoops) {
   EXPECT_EQ(log_, Lines{"4"});
 }
 
+// A handler is registered on the loop's thread, by whoever asks for it.
+TEST_F(Threads, P36_FiftyThreadsHaveHandlersRegisteredOnAPendingPromise) {
+  auto [promise, resolver] = Promise<int>::with_resolver(loop_);
+  int calls = 0;
+  std::atomic<int> running = 50;
+  Loop::Hold hold = loop_.hold();
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 50; ++i) {
+    threads.emplace_back([&, &promise = promise, &resolver = resolver, remote = loop_.remote()]() mutable {
+      must(remote.post([&] { promise.then([&](int n) { calls += n; }); }));
+      if (--running > 0) return;
+      must(remote.post([&] {
+        EXPECT_EQ(calls, 0);
+        resolver.resolve(1);
+        hold.release();
+      }));
+    });
+  }
+  must(loop_.run());
+  EXPECT_EQ(calls, 50);
+}
+
 TEST_F(Threads, P50_ResolveAndRejectRaceOnce) {
   int outcomes = 0;
   std::vector<Promise<int>> promises;

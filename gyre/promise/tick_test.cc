@@ -77,7 +77,7 @@ TEST_F(Ticks, P34_AHandlerReturnsAFulfilledPromise) {
   EXPECT_EQ(tick_of([&](Callback cb) { fulfilled().then([&](int) { return fulfilled(); }).then([cb](int) { cb(); }); }),
             4);
 }
-TEST_F(Ticks, P34_ResolvedWithAFulfilledPromise) {
+TEST_F(Ticks, P34_V1_ResolvedWithAFulfilledPromise) {
   EXPECT_EQ(tick_of([&](Callback cb) {
               auto [outer, resolver] = Promise<int>::with_resolver(loop());
               resolver.resolve(fulfilled());
@@ -143,7 +143,7 @@ TEST_F(Ticks, P34_Combinators) {
   EXPECT_EQ(tick_of([&](Callback cb) { race(loop(), std::vector{fulfilled()}).then([cb] { cb(); }); }), 2);
 }
 // The job, then the reaction: as in ECMAScript, where a plain thenable's "then" is called in a job of its own.
-TEST_F(Ticks, P34_AThenableIsAJobAndACall) {
+TEST_F(Ticks, P34_V14_AThenableIsAJobAndACall) {
   EXPECT_EQ(
       tick_of([&](Callback cb) { fulfilled().then([&](int) { return Foreign{7, &log_}; }).then([cb](int) { cb(); }); }),
       3);
