@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 #include <vector>
 
 #include <gyre/promise/combinators.h>
@@ -14,6 +16,8 @@ using namespace bench;
 using gyre::Loop;
 using gyre::Promise;
 using gyre::Resolver;
+
+constexpr int kRegistered = 100'000;
 
 // In a task of a loop that runs; a checkpoint is what runs reactions.
 template <typename Body>
@@ -73,7 +77,14 @@ Promise<void> await_ready(Loop& loop, std::int64_t ops) {
 
 void promise_one(const Args& args, Report& report) {
   const std::string variant = args.variant();
+  struct Counter final : gyre::PromiseObserver {
+    void on_transition(const gyre::PromiseEvent&) override { ++events; }
+    std::int64_t events = 0;
+  };
+  static Counter counter;
   run_in_loop([&](Loop& loop) {
+    if (variant == "traced") gyre::Promises::of(loop).options().trace_depth = 5;
+    if (variant == "observed") gyre::Promises::of(loop).options().observer = &counter;
     measure_rounds(args, report, [&](std::int64_t ops) {
       std::int64_t sum = 0;
       if (variant == "await") {
@@ -118,10 +129,83 @@ void promise_all(const Args& args, Report& report) {
   });
 }
 
+struct Registered {
+  explicit Registered(Loop& loop) {
+    std::mt19937_64 random(20);
+    promises.reserve(kRegistered);
+    resolvers.reserve(kRegistered);
+    for (int i = 0; i < kRegistered; ++i) {
+      auto [promise, resolver] = Promise<int>::with_resolver(loop);
+      promises.push_back(std::move(promise));
+      resolvers.push_back(std::move(resolver));
+      order.push_back(static_cast<std::size_t>(i));
+    }
+    std::shuffle(order.begin(), order.end(), random);
+  }
+  std::vector<Promise<int>> promises;
+  std::vector<Resolver<int>> resolvers;
+  std::vector<std::size_t> order;
+};
+
+void settle_in_batches(std::size_t batch, Report& report, int round) {
+  auto& loop = make_forever<Loop>(gyre::LoopOptions{.auto_exit = true});
+  static_cast<void>(loop.set_immediate([&] {
+    Registered registered(loop);
+    std::vector<double> batches;
+    batches.reserve(registered.order.size() / batch + 1);
+    Stretch stretch;
+    stretch.begin();
+    for (std::size_t begin = 0; begin < registered.order.size(); begin += batch) {
+      const std::int64_t before = now_ns();
+      for (std::size_t i = begin; i < std::min(begin + batch, registered.order.size()); ++i) {
+        const std::size_t which = registered.order[i];
+        registered.resolvers[which].resolve(1);
+        registered.promises[which] = {};
+        registered.resolvers[which] = {};
+      }
+      loop.run_checkpoint();
+      batches.push_back(static_cast<double>(now_ns() - before));
+    }
+    stretch.end();
+    if (round > 0) {
+      report.add_round(static_cast<double>(stretch.duration()), kRegistered, stretch.counts(),
+                       {{"batch_p99_ns", quantile(batches, 0.99)}, {"batch_longest_ns", quantile(batches, 1)}});
+    }
+  }));
+  static_cast<void>(loop.run());
+}
+
+void reject_at_the_end(Report& report, int round) {
+  auto& loop = make_forever<Loop>();
+  const Registered registered(loop);
+  Stretch stretch;
+  stretch.begin();
+  static_cast<void>(loop.close());
+  stretch.end();
+  require(registered.promises.front().is_rejected() && registered.promises.back().is_rejected());
+  if (round > 0) report.add_round(static_cast<double>(stretch.duration()), kRegistered, stretch.counts());
+}
+
+void promise_registry(const Args& args, Report& report) {
+  pin_to(kLoopCpu);
+  const auto batch = static_cast<std::size_t>(args.number("batch", 1));
+  for (int round = 0; round <= kRounds; ++round) settle_in_batches(batch == 0 ? kRegistered : batch, report, round);
+}
+
+void promise_registry_end(const Args&, Report& report) {
+  pin_to(kLoopCpu);
+  for (int round = 0; round <= kRounds; ++round) reject_at_the_end(report, round);
+}
+
 }  // namespace
 
 std::span<const bench::PromiseWorkload> bench::promise_workloads() {
   static constexpr PromiseWorkload kWorkloads[] = {
-      {"promise_chain", promise_chain}, {"promise_one", promise_one}, {"promise_all", promise_all}};
+      {"promise_chain", promise_chain},
+      {"promise_one", promise_one},
+      {"promise_all", promise_all},
+      {"promise_registry", promise_registry},
+      {"promise_registry_end", promise_registry_end},
+  };
   return kWorkloads;
 }
