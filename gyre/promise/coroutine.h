@@ -56,7 +56,12 @@ class Awaiter final : private Reaction {
       coroutine_->is_suspended = true;
     }
     source_->mark_handled();
-    source_->add_reaction(*this);  // after the end of the loop, this destroys the frame, and with it this object
+    // After the end of the loop, either destroys the frame, and with it this object.
+    if (pending) {
+      source_->add_reaction(*this);
+    } else {
+      source_->domain().enqueue(*this, *source_);
+    }
   }
   T await_resume() {
     if (ended_) throw ErrorException(Error(Errc::terminated, "the loop has ended while a coroutine was waiting"));

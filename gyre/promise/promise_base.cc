@@ -33,20 +33,31 @@ void PromiseBase::leave_list() noexcept {
   listed_ = Listed::no;
 }
 
-void PromiseBase::publish(PromiseStatus status, Reaction* last) noexcept {
+void PromiseBase::publish_fulfilled() noexcept {
+  if (listed_ != Listed::no) leave_list();
+  Reaction* const last = std::exchange(last_, nullptr);
+  claimed_ = true;
+  bound_to_ = nullptr;
+  status_ = PromiseStatus::fulfilled;
+  if (has_record_) [[unlikely]]
+    domain_->records_.settled(*this);
+  if (last == nullptr) return;
+  if (last->next_reaction == last && !last->is_immediate && domain_->captured_ == nullptr) [[likely]] {
+    domain_->enqueue(*last, *this);
+  } else {
+    domain_->start(*this, last);
+  }
+}
+
+void PromiseBase::publish_rejected(Reaction* last) noexcept {
   if (listed_ != Listed::no) leave_list();
   claimed_ = true;
   bound_to_ = nullptr;
-  status_ = status;
+  status_ = PromiseStatus::rejected;
   if (has_record_) [[unlikely]]
     domain_->records_.settled(*this);
-  if (status == PromiseStatus::rejected && !handled_) [[unlikely]]
-    domain_->add_unhandled(*this);
+  if (!handled_) domain_->add_unhandled(*this);
   if (last != nullptr) domain_->start(*this, last);
-}
-
-void PromiseBase::publish_fulfilled() noexcept {
-  publish(PromiseStatus::fulfilled, std::exchange(last_, nullptr));
 }
 
 void PromiseBase::reject(Reason reason) noexcept {
@@ -54,7 +65,7 @@ void PromiseBase::reject(Reason reason) noexcept {
     reason = domain_->records_.with_origin(*this, std::move(reason));
   Reaction* const last = last_;
   reason_ = reason.release();
-  publish(PromiseStatus::rejected, last);
+  publish_rejected(last);
 }
 
 void PromiseBase::reject_as(const PromiseBase& source, bool source_was_reported) noexcept {
@@ -123,8 +134,7 @@ void PromiseBase::remove_reaction(Reaction& reaction) noexcept {
   if (last_ == &reaction) last_ = before;
 }
 
-void PromiseBase::set_handled() noexcept {
-  handled_ = true;
+void PromiseBase::handled_now() noexcept {
   if (has_record_) [[unlikely]]
     domain_->records_.changed(*this, PromiseTransition::handled);
   if (status_ != PromiseStatus::rejected) return;

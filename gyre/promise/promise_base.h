@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <gyre/base/context.h>
+#include <gyre/promise/block_cache.h>
 #include <gyre/promise/reason.h>
 
 namespace gyre {
@@ -30,11 +31,6 @@ class PromiseBase;
 class PromiseDomain;
 class PromiseRecords;
 class Reaction;
-
-/// Memory for state blocks and coroutine frames. Each thread keeps what it has freed for the next block of that size,
-/// up to a bound, so that a steady load allocates nothing. A block may be freed on another thread.
-void* allocate_block(std::size_t bytes);
-void free_block(void* block, std::size_t bytes) noexcept;
 
 /// A reaction's place in a queue.
 struct ReactionLink {
@@ -160,7 +156,10 @@ class PromiseBase : private Links {
   void remove_reaction(Reaction& reaction) noexcept;
   /// Somebody looks after the rejection.
   void mark_handled() noexcept {
-    if (!handled_) set_handled();
+    if (handled_) return;
+    handled_ = true;
+    if (status_ == PromiseStatus::rejected || has_record_) [[unlikely]]
+      handled_now();
   }
   /// Somebody passes the rejection on to another promise. True if it has been reported, so that that one is not.
   bool mark_passed_on() noexcept {
@@ -202,8 +201,8 @@ class PromiseBase : private Links {
 
   void bury() noexcept;
   void break_promise() noexcept;
-  void set_handled() noexcept;
-  void publish(PromiseStatus status, Reaction* last) noexcept;
+  void handled_now() noexcept;
+  void publish_rejected(Reaction* last) noexcept;
   void enlist() noexcept;
   void leave_list() noexcept;
 
