@@ -20,7 +20,8 @@
 ///
 /// promise_registry: 100,000 promises that their loop would have to reject at its end, in a random order settled and
 /// dropped, `batch` of them in one task (0: all); the time is that of settling and dropping, an op one promise. Its
-/// report adds the 99th percentile and the longest of the batches. promise_registry_end: none is settled, and the loop ends; an op is one rejection.
+/// report adds the 99th percentile and the longest of the batches. promise_registry_end: none is settled, and the loop
+/// ends; an op is one rejection.
 namespace bench {
 
 struct PromiseWorkload {

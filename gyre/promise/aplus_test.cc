@@ -207,7 +207,9 @@ TEST_P(APlus, R45_2_2_7_2_WhatEitherHandlerThrowsRejectsIt) {
 }
 TEST_P(APlus, R45_2_2_7_2_WhatTheHandlerOfARejectionThrowsRejectsIt) {
   with_rejected([&](const Promise<int>& p) {
-    p.catch_([]() -> int { throw std::out_of_range("thrown"); }).catch_<std::out_of_range>([&](const std::out_of_range& e) {
+    p.catch_([]() -> int {
+       throw std::out_of_range("thrown");
+     }).catch_<std::out_of_range>([&](const std::out_of_range& e) {
       says(e.what());
       return 0;
     });
@@ -215,7 +217,8 @@ TEST_P(APlus, R45_2_2_7_2_WhatTheHandlerOfARejectionThrowsRejectsIt) {
   EXPECT_EQ(log_, Lines{"thrown"});
 }
 TEST_P(APlus, R45_2_2_7_3_WithoutAHandlerTheValueGoesOn) {
-  with_fulfilled([&](const Promise<int>& p) { p.then(nullptr, [] { return 0; }).then(nullptr).then(notes_value("value")); });
+  with_fulfilled(
+      [&](const Promise<int>& p) { p.then(nullptr, [] { return 0; }).then(nullptr).then(notes_value("value")); });
   EXPECT_EQ(log_, Lines{"value 1"});
 }
 TEST_P(APlus, R45_2_2_7_4_WithoutAHandlerTheReasonGoesOn) {
@@ -268,8 +271,9 @@ TEST_P(APlus, R45_2_3_3_3_AThenableResolvesOrRejects) {
       }
     }};
     must(loop_.post([this, thenable] {
-      Promise<void>::resolved(promises_).then([thenable] { return thenable; }).then(notes_value("value"),
-                                                                                     notes_reason("rejected"));
+      Promise<void>::resolved(promises_)
+          .then([thenable] { return thenable; })
+          .then(notes_value("value"), notes_reason("rejected"));
     }));
   }
   must(loop_.run());
@@ -295,16 +299,21 @@ TEST_P(APlus, R45_2_3_3_3_3_OnlyTheFirstCallOfAThenableCounts) {
       r.resolve(p);
       r.resolve(2);
     }};
-    Promise<void>::resolved(promises_).then([=] { return fulfils_first; }).then(notes_value("value"), notes_reason("never"));
-    Promise<void>::resolved(promises_).then([=] { return follows_first; }).then(notes_value("never"), notes_reason("rejected"));
+    Promise<void>::resolved(promises_)
+        .then([=] { return fulfils_first; })
+        .then(notes_value("value"), notes_reason("never"));
+    Promise<void>::resolved(promises_)
+        .then([=] { return follows_first; })
+        .then(notes_value("never"), notes_reason("rejected"));
   });
   EXPECT_EQ(log_, (Lines{"value 1", "rejected reason"}));
 }
 TEST_P(APlus, R45_2_3_3_3_4_WhatAThenableThrowsRejectsUnlessItHasSettled) {
   with_fulfilled([&](const Promise<int>& p) {
     const auto look = [&](Scripted thenable) {
-      Promise<void>::resolved(promises_).then([thenable] { return thenable; }).then(
-          notes_value("value"), [&](const Reason& reason) { says(reason.message()); });
+      Promise<void>::resolved(promises_)
+          .then([thenable] { return thenable; })
+          .then(notes_value("value"), [&](const Reason& reason) { says(reason.message()); });
     };
     look({[](const Resolver<int>&) { throw std::runtime_error("thrown"); }});
     look({[](const Resolver<int>& r) {
