@@ -75,7 +75,7 @@ TEST_F(Helpers, P47_ARaceAgainstATimeout) {
   EXPECT_EQ(log_, Lines{"timed out"});
 }
 
-TEST_F(Helpers, R6_V8_WithTimeoutCancelsItsTimerAndStopsTheSource) {
+TEST_F(Helpers, R06_V8_WithTimeoutCancelsItsTimerAndStopsTheSource) {
   ManualClock clock(ManualClock::Mode::automatic);
   Loop loop({.auto_exit = true, .clock = &clock});
   const auto start = clock.now();

@@ -32,6 +32,7 @@ class PromiseRecords {
   void changed(const PromiseBase& promise, PromiseTransition transition) noexcept;
   void erase(const PromiseBase& promise) noexcept;
 
+  std::size_t size() const noexcept { return records_.size(); }
   /// Nothing is reported any more.
   void end_watch() noexcept;
 

@@ -225,6 +225,26 @@ TEST_F(Rejections, P74_WhatACombinatorOrAnAwaitObservesIsHandledWhatAThreadWaits
   EXPECT_EQ(log_, Lines{"waited for"});
 }
 
+TEST_F(Rejections, P75_P100_WhatIsWrittenDownOfPromisesGoesWithThem) {
+  struct Ignorant final : PromiseObserver {
+    void on_transition(const PromiseEvent&) override {}
+  } observer;
+  internal::PromiseDomain& domain = internal::PromiseDomain::of(loop_);
+  domain.options().trace_depth = 3;
+  domain.options().overdue_after = std::chrono::hours(1);
+  domain.options().observer = &observer;
+  run([&] {
+    for (int i = 0; i < 1000; ++i) {
+      auto [promise, resolver] = Promise<int>::with_resolver(loop_);
+      promise.then([](int n) { return n; }).finally([] {}).catch_([] { return 0; });
+      resolver.reject(some_error());
+    }
+    EXPECT_GE(domain.records().size(), 4000u);
+    loop_.run_checkpoint();
+    EXPECT_EQ(domain.records().size(), 0u);
+  });
+}
+
 TEST_F(Rejections, P75_AHundredThousandHandledRejectionsLeaveNothing) {
   run([&] {
     for (int i = 0; i < 100'000; ++i) reject("").catch_([] { return 0; });
