@@ -185,6 +185,25 @@ TEST_F(Reactions, P30_AnAbandonedChainOfAHundredThousandLinksIsFreedWithoutRecur
   EXPECT_EQ(promises.live(), 0u);
 }
 
+// In place of promises that stand alone and call their handlers at once: a loop that never runs.
+TEST_F(Reactions, P37_P38_P39_ALoopThatNeverRunsDoes) {
+  auto [promise, resolver] = Promise<int>::with_resolver(loop_);
+  promise.then([&, p = promise](int) {
+    says("first");
+    p.then([&](int) { says("from within"); });
+  });
+  auto failed = promise.then([&](int) {
+    says("second");
+    throw std::runtime_error("x");
+  });
+  promise.then([&](int) { says("third"); });
+  resolver.resolve(1);
+  EXPECT_TRUE(log_.empty());  // whoever came first, handlers do not run inside the call
+  loop_.run_checkpoint();
+  EXPECT_EQ(log_, (Lines{"first", "second", "third", "from within"}));
+  EXPECT_TRUE(failed.ignore_rejection().is_rejected());
+}
+
 TEST_F(Reactions, P35_ReactionsThatSettleOthersQueueThem) {
   run([&] {
     auto [p, resolve_p] = Promise<int>::with_resolver(loop_);
