@@ -76,18 +76,18 @@ TEST_F(Threads, P41_ResolvedOnAnotherThreadHandledOnTheLoops) {
 
 // A handler is registered on the loop's thread, by whoever asks for it.
 TEST_F(Threads, P36_FiftyThreadsHaveHandlersRegisteredOnAPendingPromise) {
-  auto [promise, resolver] = Promise<int>::with_resolver(loop_);
+  const auto pair = Promise<int>::with_resolver(loop_);
   int calls = 0;
   std::atomic<int> running = 50;
   Loop::Hold hold = loop_.hold();
   std::vector<std::jthread> threads;
   for (int i = 0; i < 50; ++i) {
-    threads.emplace_back([&, &promise = promise, &resolver = resolver, remote = loop_.remote()]() mutable {
-      must(remote.post([&] { promise.then([&](int n) { calls += n; }); }));
+    threads.emplace_back([&, remote = loop_.remote()]() mutable {
+      must(remote.post([&] { pair.promise.then([&](int n) { calls += n; }); }));
       if (--running > 0) return;
       must(remote.post([&] {
         EXPECT_EQ(calls, 0);
-        resolver.resolve(1);
+        pair.resolver.resolve(1);
         hold.release();
       }));
     });
