@@ -142,6 +142,10 @@ std::error_code make_error_code(Errc code) noexcept {
 Error::Error(std::error_code code, std::string message)
     : body_(std::make_shared<Body>(Body{code, std::move(message), {}, std::nullopt, Uuid::v7()})) {}
 
+Error::Error(Errc code, std::string message, std::vector<Field> context)
+    : body_(std::make_shared<Body>(
+          Body{make_error_code(code), std::move(message), std::move(context), std::nullopt, Uuid::v7()})) {}
+
 Error Error::from_errno(int error_number, std::string_view what) {
   const std::error_code code(error_number, std::system_category());
   return Error(code, fmt::format("{}: {}", what, code.message()));

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -82,6 +83,8 @@ class [[nodiscard]] Error {
   /// A failure found by this library or its user. `message` is one sentence without a full stop.
   Error(Errc code, std::string message) : Error(make_error_code(code), std::move(message)) {}
   Error(std::error_code code, std::string message);
+  /// With all of its context at once.
+  Error(Errc code, std::string message, std::vector<Field> context);
 
   /// A failure that the operating system reported. `what` says what was tried, for example "open '/etc/x'"; the
   /// message becomes "open '/etc/x': Permission denied". The errno value stays in `code()`, so that comparisons with

@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include <gyre/base/context.h>
+#include <gyre/loop/internal/admission_control.h>
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
@@ -119,6 +120,8 @@ Result<void> Loop::close() {
 
 template <>
 Task* Loop::reserve<internal::Queue::tasks>() {
+  if (core_->shared->admission != nullptr) [[unlikely]]
+    return nullptr;
   return reserve_in<&LoopCore::external, &LoopCore::accepts_work>(*core_);
 }
 template <>
@@ -133,8 +136,42 @@ template <>
 Task* Loop::reserve<internal::Queue::microtasks>() {
   return reserve_in<&LoopCore::microtasks, &LoopCore::accepts_microtasks>(*core_);
 }
+namespace {
+
+enum class Judged : bool { no, yes };
+
+Result<void> push_counted(LoopCore& core, Task&& task, std::string_view category, Judged judged) {
+  require(static_cast<bool>(task));
+  if (!core.accepts_work()) return ending();
+  internal::AdmissionControl& admission = *core.shared->admission;
+  if (judged == Judged::no || admission.exempts_own_tasks()) {
+    admission.enter();
+  } else if (auto admitted = admission.admit(category); !admitted) {
+    return admitted;
+  }
+  auto pushed = push_on_owner<&LoopCore::external, &LoopCore::accepts_work>(core, std::move(task), CallbackKind::task);
+  if (!pushed) admission.withdraw();
+  return pushed;
+}
+
+Result<void> post_on_owner(LoopCore& given, Task&& task, std::string_view category, Judged judged) {
+  return on_owner(given, [&](LoopCore& core) {
+    if (core.shared->admission != nullptr) [[unlikely]]
+      return push_counted(core, std::move(task), category, judged);
+    return push_on_owner<&LoopCore::external, &LoopCore::accepts_work>(core, std::move(task), CallbackKind::task);
+  });
+}
+
+}  // namespace
+
+Result<void> Loop::post_in(std::string_view category, Task task) {
+  return post_on_owner(*core_, std::move(task), category, Judged::yes);
+}
+Result<void> Loop::post_completion(Task task) {
+  return post_on_owner(*core_, std::move(task), {}, Judged::no);
+}
 Result<void> Loop::post(Task task) {
-  return push<&LoopCore::external, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::task);
+  return post_on_owner(*core_, std::move(task), {}, Judged::yes);
 }
 Result<void> Loop::post_priority(Task task) {
   return push<&LoopCore::internal, &LoopCore::accepts_work>(*core_, std::move(task), CallbackKind::priority_task);

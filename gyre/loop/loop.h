@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <gyre/base/clock.h>
 #include <gyre/base/error.h>
 #include <gyre/base/task.h>
+#include <gyre/loop/admission.h>
 #include <gyre/loop/batch_limits.h>
 #include <gyre/loop/binding.h>
 #include <gyre/loop/extension.h>
@@ -73,6 +75,9 @@ struct LoopOptions {
   UniqueFunction<bool()> on_quiescent = {};
   /// Which interface of the system tells what descriptors are ready for. One that is not to be had is replaced.
   PollerKind poller = PollerKind::automatic;
+  /// Limits on the tasks that the loop accepts. They can be changed later (`Remote::set_admission`) if there is
+  /// something here now; without, they cost nothing.
+  std::optional<AdmissionOptions> admission = {};
 };
 
 /// Counters since the loop was made.
@@ -132,7 +137,8 @@ class Loop {
   Result<void> close();
 
   // --- Work ------------------------------------------------------------------------------------------------------
-  // All fail with `terminated` once the loop is ending, and throw std::logic_error for an empty callback.
+  // All fail with `terminated` once the loop is ending, and throw std::logic_error for an empty callback. `post` fails
+  // with `backpressure` where admission control refuses it (`LoopOptions::admission`).
 
   // For plain closures (`PlainClosure`) there is an overload that makes the task in its place in the queue.
 
@@ -145,6 +151,10 @@ class Loop {
     }
     return post(Task(closure));
   }
+  /// Like `post`, judged by the limits of its category too; see `Remote::post_in`.
+  Result<void> post_in(std::string_view category, Task task);
+  /// Like `post`, and never refused by admission control; see `Remote::post_completion`.
+  Result<void> post_completion(Task task);
   /// Runs in the priority phase, before ordinary tasks.
   Result<void> post_priority(Task task);
   Result<void> post_priority(PlainClosure auto closure) {

@@ -2,9 +2,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include <gyre/base/clock.h>
 #include <gyre/base/histogram.h>
+#include <gyre/loop/admission.h>
 #include <gyre/loop/fast_path.h>
 #include <gyre/loop/state.h>
 
@@ -45,6 +47,9 @@ struct LoopMetrics {
   Duration time{};       ///< Since metrics were switched on.
   /// The share of time in which the loop did not wait, 0 to 1.
   double utilization = 0;
+
+  /// Empty if the loop has no admission control. Counted since the loop was made, or since `Remote::reset_admission`.
+  std::optional<AdmissionMetrics> admission = std::nullopt;
 };
 
 }  // namespace gyre

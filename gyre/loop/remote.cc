@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 
 #include <gyre/base/context.h>
+#include <gyre/loop/internal/admission_control.h>
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/metrics_recorder.h>
@@ -41,6 +43,18 @@ Result<void> SharedState::publish(IngressRecord& record, IngressKind kind, Ingre
   // A failed wake-up is no failed push: the task is queued and runs when the owner next looks.
   static_cast<void>(gate == Ingress::Gate::completions ? wake_now() : wake_if_sleeping());
   return {};
+}
+
+Result<void> SharedState::push_judged(Task&& task, std::string_view category) {
+  if (!task) reject_empty_callback();
+  if (auto admitted = admission->admit(category); !admitted) {
+    // That the loop is ending is the better answer: to try again would not help.
+    if (stop_requested.load(std::memory_order_acquire)) return ending();
+    return admitted;
+  }
+  auto pushed = push(IngressKind::task, std::move(task));
+  if (!pushed) admission->withdraw();
+  return pushed;
 }
 
 Result<void> SharedState::push_command(Command&& command) {
@@ -106,6 +120,7 @@ void SharedState::commit_termination(bool abort) {
     if (first) state.store(LoopState::terminating, std::memory_order_seq_cst);
     call_changed.notify_all();
   }
+  if (admission != nullptr) admission->close();
   static_cast<void>(wake_now());
 }
 
@@ -167,15 +182,53 @@ using internal::TimerQueue;
 
 Result<void> Remote::post(Task task) {
   bind_current_context(task);
+  if (shared_->admission != nullptr) [[unlikely]]
+    return shared_->push_judged(std::move(task), {});
   return shared_->push(internal::IngressKind::task, std::move(task));
 }
 void* Remote::prepare() {
-  if (internal::current_context != nullptr) [[unlikely]]
+  if (internal::current_context != nullptr || shared_->admission != nullptr) [[unlikely]]
     return nullptr;
   return shared_->ingress.prepare().storage;
 }
 Result<void> Remote::publish() {
   return shared_->publish(internal::Ingress::prepared(), internal::IngressKind::task);
+}
+Result<void> Remote::post_completion(Task task) {
+  if (!task) internal::reject_empty_callback();
+  bind_current_context(task);
+  internal::AdmissionControl* const admission = shared_->admission.get();
+  if (admission != nullptr) admission->enter();
+  auto pushed = shared_->push(internal::IngressKind::task, std::move(task));
+  if (!pushed && admission != nullptr) admission->withdraw();
+  return pushed;
+}
+Result<void> Remote::post_in(std::string_view category, Task task) {
+  if (shared_->admission == nullptr) return post(std::move(task));
+  bind_current_context(task);
+  return shared_->push_judged(std::move(task), category);
+}
+Result<void> Remote::post_wait(Task task, const WaitLimit& limit, std::string_view category) {
+  if (!task) internal::reject_empty_callback();
+  if (on_loop_thread()) {
+    throw std::logic_error("gyre: post_wait on the loop's own thread would wait for that thread; use post there");
+  }
+  if (shared_->admission == nullptr) return post(std::move(task));
+  bind_current_context(task);
+  return shared_->admission->post_wait(std::move(task), limit, category);
+}
+Result<void> Remote::set_admission(AdmissionLimits limits) {
+  if (shared_->admission == nullptr) {
+    return fail(Errc::unsupported, "the loop was made without admission control; give it LoopOptions::admission");
+  }
+  return shared_->admission->set_limits(std::move(limits));
+}
+std::optional<AdmissionMetrics> Remote::admission() const {
+  if (shared_->admission == nullptr) return std::nullopt;
+  return shared_->admission->metrics();
+}
+void Remote::reset_admission() {
+  if (shared_->admission != nullptr) shared_->admission->reset_metrics();
 }
 Result<void> Remote::post(Task task, std::stop_token stop) {
   if (!task) internal::reject_empty_callback();
@@ -291,7 +344,9 @@ std::optional<LoopMetrics> Remote::metrics() const {
     recorder = shared_->metrics;
   }
   if (recorder == nullptr) return std::nullopt;
-  return recorder->snapshot();
+  LoopMetrics metrics = recorder->snapshot();
+  metrics.admission = admission();
+  return metrics;
 }
 
 Result<void> Remote::shutdown(const WaitLimit& limit) {

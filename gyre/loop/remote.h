@@ -4,11 +4,13 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string_view>
 #include <vector>
 
 #include <gyre/base/clock.h>
 #include <gyre/base/error.h>
 #include <gyre/base/task.h>
+#include <gyre/loop/admission.h>
 #include <gyre/loop/fast_path.h>
 #include <gyre/loop/ids.h>
 #include <gyre/loop/metrics.h>
@@ -37,7 +39,8 @@ class Remote {
 
   /// Runs `task` on the loop's thread, after what this thread posted before. Fails with `terminated` once the loop is
   /// ending; the task is then destroyed here, and never runs. A task that was accepted runs exactly once, unless the
-  /// loop is closed at once (`close`).
+  /// loop is closed at once (`close`). Errors: also `backpressure` if the loop has admission control and refuses it;
+  /// `Backpressure::of` says why, and when to try again.
   Result<void> post(Task task);
   Result<void> post(PlainClosure auto closure) {
     void* const place = prepare();
@@ -53,6 +56,26 @@ class Remote {
   Result<void> post(Task task, std::stop_token stop);
   /// Like `post`, with a handle that can take it back. Costs an allocation.
   Result<PostedTask> post_cancellable(Task task);
+
+  /// Like `post`, judged by the limits of its category too (`AdmissionLimits::category_rates`), if the loop has any. An
+  /// empty category is none.
+  Result<void> post_in(std::string_view category, Task task);
+  /// Like `post`, but waits where that would be refused, until the loop accepts the task; those who wait are served in
+  /// the order of their coming, before those who do not. Errors: `timed_out` and `cancelled`, with the refusal as
+  /// cause; the task is destroyed then. Throws std::logic_error on the loop's own thread.
+  Result<void> post_wait(Task task, const WaitLimit& limit = {}, std::string_view category = {});
+  /// Like `post`, and never refused by admission control: for what tells of the end of something that was accepted
+  /// before.
+  Result<void> post_completion(Task task);
+
+  /// Changes the limits from now on. What is queued stays: a queue that is longer than the new depth accepts nothing
+  /// until it is shorter. Errors: `unsupported` if the loop was made without `LoopOptions::admission`;
+  /// `invalid_argument`, `out_of_memory`: then nothing has changed.
+  Result<void> set_admission(AdmissionLimits limits);
+  /// Empty if the loop has no admission control. Works after the end of the loop, too.
+  std::optional<AdmissionMetrics> admission() const;
+  /// Lets `admission` count from zero.
+  void reset_admission();
 
   // What `Loop` has by the same names, from outside. Whatever one thread gives a loop keeps its order within its kind,
   // and comes before what the loop's own thread gives it later. All fail with `terminated` once the loop is ending.

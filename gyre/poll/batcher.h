@@ -704,8 +704,8 @@ class RemoteBatcher {
     auto done = std::make_shared<UniqueFunction<void(Result<R>)>>(std::move(on_done));
     const auto deliver = [done, executor = std::move(executor)](Result<R> result) {
       if (!executor) return (*done)(std::move(result));
-      static_cast<void>(
-          Remote(*executor).post([done, result = std::move(result)]() mutable { (*done)(std::move(result)); }));
+      static_cast<void>(Remote(*executor).post_completion(
+          [done, result = std::move(result)]() mutable { (*done)(std::move(result)); }));
     };
     return Remote(remote_).post([core = core_, job = std::move(job), deliver]() mutable {
       const auto live = core.lock();

@@ -48,7 +48,7 @@ void Execution::failed(const Reason& reason) {
 
 void HookSource::notify() noexcept {
   // A loop that has ended asks nobody any more.
-  static_cast<void>(remote_->post([core = core_, id = id_] {
+  static_cast<void>(remote_->post_completion([core = core_, id = id_] {
     if (const auto live = core.lock()) live->hook_woken(id);
   }));
 }
@@ -120,7 +120,7 @@ Promise<Reason> SchedulerCore::run(RunOptions options) {
 void SchedulerCore::request_step() {
   if (step_is_posted_ || loop_is_gone()) return;
   step_is_posted_ = loop_
-                        .post([self = shared_from_this()] {
+                        .post_completion([self = shared_from_this()] {
                           self->step_is_posted_ = false;
                           self->step();
                         })

@@ -274,7 +274,7 @@ class Hop {
     frame.promise().leave_home();
     const auto ticket = std::make_shared<FrameTicket>(frame);
     // Once it is posted, the coroutine may be running, or gone; the frame must not be touched any more.
-    auto posted = Remote(remote_).post([ticket] { std::exchange(ticket->frame, nullptr).resume(); });
+    auto posted = Remote(remote_).post_completion([ticket] { std::exchange(ticket->frame, nullptr).resume(); });
     if (posted) return true;
     ticket->frame = nullptr;
     error_ = std::move(posted).error();

@@ -449,11 +449,11 @@ void RuntimeCore::on_engine_task(Task task, double delay) {
     task();
   };
   if (delay <= 0) {
-    static_cast<void>(remote.post(std::move(run)));
+    static_cast<void>(remote.post_completion(std::move(run)));
     return;
   }
   const Duration wait(static_cast<Duration::rep>(delay * 1e9));
-  static_cast<void>(remote.post([self = weak_from_this(), wait, run = Task(std::move(run))]() mutable {
+  static_cast<void>(remote.post_completion([self = weak_from_this(), wait, run = Task(std::move(run))]() mutable {
     const auto core = self.lock();
     if (core != nullptr) static_cast<void>(core->loop.set_timeout(wait, std::move(run), false));
   }));

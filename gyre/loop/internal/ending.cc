@@ -1,6 +1,7 @@
 #include <exception>
 
 #include <gyre/base/context.h>
+#include <gyre/loop/internal/admission_control.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/metrics_recorder.h>
 #include <gyre/loop/internal/owner_call.h>
@@ -70,6 +71,7 @@ void LoopCore::end() {
   const auto state = shared;
   stop_ = {};
   state->waits_outside = false;
+  if (state->admission != nullptr) state->admission->close();
   checkpoint_state_ = 0;  // it is set still if a thread's cancellation has left a callback
   running_binding_ = nullptr;
   if (!should_abort()) drain();
@@ -99,6 +101,7 @@ void LoopCore::end() {
   options.on_batch_excess.reset();
   options.on_queue_pressure.reset();
   options.on_quiescent.reset();
+  if (state->admission != nullptr) state->admission->on_soft_depth().reset();
   if (started_) leave_path(fast_, FastPathReason::ended);
   if (const auto metrics = state->metrics) metrics->stop();
   observers_.clear();
@@ -168,6 +171,9 @@ void LoopCore::discard_everything() noexcept {
   discard_immediates();
   take_ingress();
   commands_.clear();
+  if (shared->admission != nullptr) {
+    for (std::size_t left = external.size(); left > 0; --left) shared->admission->started();
+  }
   for (auto* queue : {&external, &internal}) queue->clear();
   for (auto* queue : {&close_callbacks, &ticks, &microtasks, &late_microtasks_, &checkpoint_ends}) queue->clear();
   watchers.clear();

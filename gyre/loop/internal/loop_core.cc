@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <gyre/base/internal/spin.h>
+#include <gyre/loop/internal/admission_control.h>
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/metrics_recorder.h>
@@ -48,8 +49,13 @@ LoopCore::LoopCore(LoopOptions given) : options(std::move(given)), clock(options
   }
   if (clock == nullptr) clock = &steady_clock;
   if (clock != &steady_clock || !may_spin()) options.spin_before_sleep = {};
-  shared->core = this;
   shared->clock = clock;
+  if (options.admission) {
+    const Clock* const foreign = clock == &steady_clock ? nullptr : clock;
+    shared->admission = std::make_shared<AdmissionControl>(*shared, *std::move(options.admission), foreign);
+    options.admission.reset();
+  }
+  shared->core = this;
 }
 
 LoopCore::~LoopCore() {

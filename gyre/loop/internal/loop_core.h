@@ -222,6 +222,7 @@ class LoopCore {
   Result<void> choose_path();
   void leave_path(bool fast, FastPathReason reason);
   void report_pressure();
+  [[gnu::cold]] void attend_admission();
   void report_excess(CallbackKind kind, BatchExcess::Limit limit, std::size_t done, std::size_t left);
   void run_timers(std::uint64_t armed_before);
   void settle_timer(TimerId id, Task& callback, TimePoint started, Duration interval);

@@ -1,6 +1,7 @@
 #include <stdexcept>
 
 #include <gyre/base/context.h>
+#include <gyre/loop/internal/admission_control.h>
 #include <gyre/loop/internal/errors.h>
 #include <gyre/loop/internal/loop_core.h>
 #include <gyre/loop/internal/owner_call.h>
@@ -160,6 +161,8 @@ Result<void> LoopCore::turn(TimePoint until) {
   const std::uint64_t first_timer_of_turn = timers.next_sequence();
   if (observed_) [[unlikely]]
     observe_turn();
+  if (shared->admission != nullptr) [[unlikely]]
+    attend_admission();
   checkpoint();
   if (uses_poller() == fast_) [[unlikely]] {
     if (auto chosen = choose_path(); !chosen) return chosen;
@@ -273,9 +276,14 @@ void LoopCore::run_immediates() {
 template <typename Queue>
 std::size_t LoopCore::run_queue(Queue& queue, CallbackKind kind) {
   Batch batch(*this, options.batch_limits, queue.size());
+  AdmissionControl* const admission = kind == CallbackKind::task ? shared->admission.get() : nullptr;
   while (!should_abort() && batch.more()) {
     cross_boundary();
-    queue.run_front([&](Task& task) { contain(kind, task); });
+    queue.run_front([&](Task& task) {
+      if (admission != nullptr) [[unlikely]]
+        admission->started();
+      contain(kind, task);
+    });
     checkpoint();
   }
   batch.finish(kind, queue.size());

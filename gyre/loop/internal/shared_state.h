@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 #include <vector>
 
 #include <gyre/base/cache_line.h>
@@ -25,6 +26,7 @@ namespace gyre::internal {
 inline thread_local char thread_tag;
 
 class LoopCore;
+class AdmissionControl;
 class MetricsRecorder;
 struct SharedState;
 
@@ -62,6 +64,8 @@ struct SharedState {
   /// The owner's: between run calls, somebody waits for the loop's native handle, so that calls which give the loop
   /// something to do must be seen there.
   bool waits_outside = false;
+  /// Null if the loop has none. Set before any other thread knows the loop, and never changed.
+  std::shared_ptr<AdmissionControl> admission;
   Parker parker;
 
   alignas(kCacheLinePair) ShortLock mutex;
@@ -98,6 +102,8 @@ struct SharedState {
   Result<void> push(IngressKind kind, Task&& task, Ingress::Gate gate = Ingress::Gate::tasks);
   /// Publishes the task in a record that was prepared.
   Result<void> publish(IngressRecord& record, IngressKind kind, Ingress::Gate gate = Ingress::Gate::tasks);
+  /// Publishes a task that admission control, which there is, may refuse.
+  Result<void> push_judged(Task&& task, std::string_view category);
   Result<void> push_command(Command&& command);
   /// Publishes a timer whose deadline is `deadline`, or, if that is empty, `delay` from now.
   Result<TimerId> push_timer(std::optional<TimePoint> deadline, Duration delay, Duration interval, Task&& task,
