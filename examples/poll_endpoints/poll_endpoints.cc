@@ -1,5 +1,5 @@
-// Polls three HTTP endpoints, each as often as it allows, keeps the sum of what they last said, and tells it once each
-// has said enough.
+// Polls three HTTP endpoints, each as often as its own rate limit allows, keeps the sum of what they last said, and
+// tells it once each has said enough.
 //
 // The endpoints are served by this program itself, on 127.0.0.1. Server and client are a few lines on the loop's
 // descriptors rather than a library: that shows how coroutines wait for sockets, and needs nothing installed.
@@ -22,10 +22,13 @@
 #include <gyre/poll/scheduler.h>
 #include <gyre/promise/timers.h>
 #include <gyre/promise/work.h>
+#include <gyre/rate/limiter.h>
 
 using namespace std::chrono_literals;
 using Control = gyre::poll::Control<std::string>;
 using Stage = gyre::poll::SecondStage<std::string>;
+using Limiter = gyre::rate::Limiter<std::string>;
+using gyre::rate::Rates;
 
 namespace {
 
@@ -66,20 +69,16 @@ gyre::Promise<std::string> read_until(gyre::Loop& loop, int fd, std::string end,
   co_return text;
 }
 
-/// Answers `GET /NAME` with a number that grows; more than `limit` requests in `window` get 429.
+/// Answers `GET /NAME` with a number that grows; what comes too often gets 429.
 class Server {
  public:
   struct Endpoint {
     int step;
-    std::size_t limit;
-    gyre::Duration window;
+    Limiter limiter;
     int value = 0;
-    int refused = 0;
-    std::size_t used = 0;
-    gyre::TimePoint window_began = {};
   };
 
-  explicit Server(gyre::Loop& loop) : loop_(loop), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
+  Server() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
     auto address = loopback(0);
     socklen_t size = sizeof(address);
     if (::bind(listener_.fd(), reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_.fd(), 16) != 0 ||
@@ -89,7 +88,9 @@ class Server {
     port_ = ntohs(address.sin_port);
   }
   std::uint16_t port() const { return port_; }
-  std::map<std::string, Endpoint>& endpoints() { return endpoints_; }
+  void add(const std::string& path, int step, const Rates& rates) {
+    endpoints_.emplace(path, Endpoint{.step = step, .limiter = Limiter(rates)});
+  }
 
   gyre::Promise<void> serve(gyre::Loop& loop, std::stop_token stop) {
     while (true) {
@@ -107,16 +108,11 @@ class Server {
     std::string body;
     if (const auto place = endpoints_.find(path); place != endpoints_.end()) {
       Endpoint& endpoint = place->second;
-      if (loop_.clock().now() - endpoint.window_began >= endpoint.window) {
-        endpoint.window_began = loop_.clock().now();
-        endpoint.used = 0;
-      }
-      if (++endpoint.used > endpoint.limit) {
-        status = "429 Too Many Requests";
-        ++endpoint.refused;
-      } else {
+      if (endpoint.limiter.allow(path)) {
         status = "200 OK";
         body = std::to_string(endpoint.value += endpoint.step);
+      } else {
+        status = "429 Too Many Requests";
       }
     }
     const std::string text = "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) +
@@ -124,7 +120,6 @@ class Server {
     static_cast<void>(::send(socket.fd(), text.data(), text.size(), MSG_NOSIGNAL));  // fits any socket's buffer
   }
 
-  gyre::Loop& loop_;
   Socket listener_;
   std::uint16_t port_ = 0;
   std::map<std::string, Endpoint> endpoints_;
@@ -160,48 +155,53 @@ gyre::Promise<Reply> get(gyre::Loop& loop, std::uint16_t port, std::string path,
 
 int main() {
   gyre::Loop loop;
-  Server server(loop);
-  server.endpoints() = {{"stock", {.step = 1, .limit = 1, .window = 5ms}},
-                        {"price", {.step = 10, .limit = 1, .window = 10ms}},
-                        {"orders", {.step = 100, .limit = 2, .window = 40ms}}};
+  Server server;
+  server.add("stock", 1, Rates::create({{.duration = 4ms, .limit = 1}}).value());
+  server.add("price", 10, Rates::create({{.duration = 10ms, .limit = 1}}).value());
+  server.add("orders", 100, Rates::create({{.duration = 20ms, .limit = 2}, {.duration = 60ms, .limit = 3}}).value());
   std::stop_source stop;
   server.serve(loop, stop.get_token()).ignore_rejection();
+
+  // The poller keeps to limits of its own, a little stricter than those it was told: its requests may come in closer
+  // together than it sent them.
+  std::map<std::string, Limiter> limits;
+  limits.emplace("stock", Rates::create({{.duration = 6ms, .limit = 1}}).value());
+  limits.emplace("price", Rates::create({{.duration = 12ms, .limit = 1}}).value());
+  limits.emplace("orders", Rates::create({{.duration = 25ms, .limit = 2}, {.duration = 65ms, .limit = 3}}).value());
 
   // All of this belongs to the second stages, which run one at a time.
   std::map<std::string, int> latest;
   int sum = 0;
+  const auto enough = [&] { return latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300; };
 
   gyre::poll::Scheduler<std::string> poller(loop);
-  // The poller's own limits: a little less often than each endpoint allows.
-  const std::map<std::string, gyre::Duration> intervals{{"stock", 6ms}, {"price", 12ms}, {"orders", 25ms}};
-  for (const auto& endpoint : intervals) {
-    const auto added =
-        poller.add(endpoint.first,
-                   [&, name = endpoint.first, interval = endpoint.second](
-                       gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
-                     const Reply reply = co_await get(home, server.port(), name, token);
-                     co_return [&, name, interval, reply](Control& control) {
-                       if (reply.status == 200) {
-                         latest[name] = reply.value;
-                         const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
-                         if (sum < before) std::puts("the sum shrank");
-                       }
-                       if (latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300)
-                         stop.request_stop();
-                       // Too many requests: twice as long before the next one.
-                       static_cast<void>(control.schedule(name, reply.status == 429 ? 2 * interval : interval));
-                     };
-                   },
-                   {.timeout = 5s, .retry = gyre::poll::BackoffOptions{.initial = 50ms}});
+  for (auto& [name, limiter] : limits) {
+    const auto added = poller.add(
+        name,
+        [&, name = name, limiter = &limiter](gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
+          const gyre::rate::Decision allowed = limiter->allow(name);
+          if (!allowed) co_return [name, allowed](Control& control) { (void)control.schedule(name, allowed.wait); };
+          const Reply reply = co_await get(home, server.port(), name, token);
+          co_return [&, name, limiter, reply](Control& control) {
+            if (reply.status == 200) {
+              latest[name] = reply.value;
+              const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
+              if (sum < before) std::puts("the sum shrank");
+            }
+            if (enough()) stop.request_stop();
+            // As soon as the limit allows: at once, or when its window has room again.
+            (void)control.schedule(name, limiter->time_until(name));
+          };
+        },
+        {.timeout = 5s, .retry = gyre::poll::BackoffOptions{.initial = 50ms}});
     if (!added) return 1;
   }
-  static_cast<void>(poller.add_run_hook([&](Control& control) {
-    for (const auto& [name, interval] : intervals) static_cast<void>(control.schedule_asap(name));
-  }));
+  (void)poller.add_run_hook([&](Control& control) {
+    for (const auto& [name, limiter] : limits) (void)control.schedule_asap(name);
+  });
 
   const gyre::Reason why = poller.run_here({.stop = stop.get_token(), .exit = gyre::poll::ExitMode::cancel_and_wait});
-  const bool complete = latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300;
-  std::printf("%s: %s\n", complete && sum >= 360 ? "the sum of three endpoints is known" : "incomplete",
+  std::printf("%s: %s\n", enough() && sum >= 360 ? "the sum of three endpoints is known" : "incomplete",
               why.is(gyre::Errc::cancelled) ? "stopped on request" : why.error().to_string().c_str());
-  return complete ? 0 : 1;
+  return enough() ? 0 : 1;
 }
