@@ -251,7 +251,7 @@ TEST(Range, DEC_30_ErrorsAreToldApart) {
   EXPECT_EQ(messages.size(), 6u);
 }
 
-TEST(Pow10, DEC_31_IsCorrectlyRounded) {
+TEST(Pow10, DEC_31_IsCorrectlyRounded) {  // REQ_DEC_4
   for (int n = -450; n <= 450; n += 10) {
     Integer power;
     mpz_ui_pow_ui(power.get_mpz_t(), 10, static_cast<unsigned long>(std::abs(n)));

@@ -29,7 +29,7 @@ std::string by_boost(const std::string& numerator, const std::string& denominato
   return (negative ? "-" : "") + text;
 }
 
-TEST(Boost, DEC_37_GivesTheSameBytes) {
+TEST(Boost, DEC_37_GivesTheSameBytes) {  // REQ_DEC_6
   std::mt19937_64 random(37);
   for (int i = 0; i < 1'000'000; ++i) {
     Rational value(random_integer(random, static_cast<std::uint32_t>(1 + random() % 150)),

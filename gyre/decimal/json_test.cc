@@ -26,7 +26,7 @@ TEST(Json, DEC_25_FloatsAsTheyAreWritten) {
   EXPECT_EQ(debug_string(std::optional<Float>()), "<nil>");
 }
 
-TEST(Json, DEC_25_FloatsComeBackBitForBit) {
+TEST(Json, DEC_25_FloatsComeBackBitForBit) {  // REQ_DEC_3
   std::mt19937_64 random(25);
   int checked = 0;
   const auto check = [&](const Float& value) {

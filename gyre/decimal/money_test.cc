@@ -91,7 +91,7 @@ TEST(MoneyTest, DEC_19_RandomFractionsAreOffByABillionthAtMost) {
   EXPECT_GT(refused, 1'000);
 }
 
-TEST(MoneyTest, DEC_20_InvalidPairsAreRefused) {
+TEST(MoneyTest, DEC_20_InvalidPairsAreRefused) {  // REQ_DEC_1
   for (const Money& money : {Money{1, -1}, Money{-1, 1}, Money{5, -999'999'999}, Money{0, 1'000'000'000},
                              Money{0, -1'000'000'000}, Money{0, std::numeric_limits<std::int32_t>::min()}}) {
     EXPECT_FALSE(money.is_valid());

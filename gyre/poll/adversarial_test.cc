@@ -242,7 +242,7 @@ TEST_F(Adversaries, AHundredThousandTasksAtOnce) {
   EXPECT_TRUE(between) << "other work has its turn meanwhile";
 }
 
-TEST_F(Adversaries, S27_AMillionTasksInRandomOrder) {
+TEST_F(Adversaries, S27_AMillionTasksInRandomOrder) {  // REQ_POLL_4
   constexpr int kTasks = 1'000'000;
   const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
   Scheduler<int> poller(loop_);

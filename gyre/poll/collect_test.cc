@@ -1,3 +1,5 @@
+#include <chrono>
+#include <ctime>
 #include <numeric>
 #include <set>
 #include <string>
@@ -182,7 +184,7 @@ TEST_F(Collecting, AHandlersExceptionRejects) {
   EXPECT_NE(collected.reason_as<std::out_of_range>(), nullptr);
 }
 
-TEST_F(Collecting, OnAThread) {
+TEST_F(Collecting, OnAThread) {  // REQ_LP_1, REQ_LP_2
   fill(4);
   EXPECT_EQ(collect_blocking(channel_, {.max = 3}, values_).reason, CollectReason::max);
   EXPECT_EQ(values_.capacity(), 3u) << "one allocation";
@@ -223,6 +225,36 @@ TEST_F(Collecting, S43_TwoConsumersShareAMillionValues) {
     }
   }
   EXPECT_EQ(taken[0].size() + taken[1].size(), std::size_t{kCount});
+}
+
+/// The processor time that a call takes on this thread.
+template <typename Call>
+Duration processor_time(Call call) {
+  const auto read = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+  };
+  const Duration before = read();
+  call();
+  return read() - before;
+}
+
+TEST_F(Collecting, REQ_LP_3_WaitingIsSleeping) {
+  const CollectOptions options{.min = -1, .partial_timeout = 100ms};
+  EXPECT_LT(
+      processor_time([&] { EXPECT_EQ(collect_blocking(channel_, options, values_).reason, CollectReason::timeout); }),
+      50ms)
+      << "on a thread";
+  Loop loop({.auto_exit = true});  // by the system's clock
+  std::optional<CollectResult> result;
+  EXPECT_LT(processor_time([&] {
+              collect(loop, channel_, options, values_).then([&](const CollectResult& given) { result = given; });
+              must(loop.run());
+            }),
+            50ms)
+      << "on a loop";
+  EXPECT_EQ(result->reason, CollectReason::timeout);
 }
 
 TEST_F(Collecting, REQ_LP_4_TwoConsumersOnOneLoop) {

@@ -37,7 +37,7 @@ class ScheduleTable : public testing::PollTest {
   Reason why_{Errc::broken, "no run"};
 };
 
-TEST_F(ScheduleTable, S9_TheLastOfSeveralSchedulesCountsUnlessASoonerOneIsAsked) {
+TEST_F(ScheduleTable, S9_TheLastOfSeveralSchedulesCountsUnlessASoonerOneIsAsked) {  // REQ_POLL_3
   run(
       [&](Ctl& c) {
         EXPECT_EQ(must(c.schedule("a", 6h)), ScheduleState::none);
@@ -62,6 +62,15 @@ TEST_F(ScheduleTable, S10_SoonerThanSomethingAsSoonChangesNothing) {
     EXPECT_EQ(poller_.pending_timers(), 1u);
   });
   EXPECT_EQ(log_, Lines{"a 9"});
+}
+
+TEST_F(ScheduleTable, S10_AnEqualTimeKeepsItsPlaceAmongOthers) {  // REQ_POLL_4
+  for (const char* key : {"b", "c", "d"}) must(poller_.add(key, [this, key] { says(key); }));
+  run([&](Ctl& c) {
+    for (const char* key : {"a", "b", "c", "d"}) must(c.schedule_at(key, time(10ms)));
+    must(c.schedule_at_sooner("b", time(10ms)));
+  });
+  EXPECT_EQ(log_, (Lines{"a 10", "b 10", "c 10", "d 10"}));
 }
 
 TEST_F(ScheduleTable, S11_SoonerNeedsATimeToCome) {

@@ -252,7 +252,7 @@ TEST_F(Scheduling, AnAbandonedFirstStageEndsTheRun) {
   EXPECT_TRUE(poller_.run_here(until(1s)).is(Errc::broken));
 }
 
-TEST_F(Scheduling, S26_EverythingButOffloadedFirstStagesIsOnTheLoopsThread) {
+TEST_F(Scheduling, S26_EverythingButOffloadedFirstStagesIsOnTheLoopsThread) {  // REQ_POLL_1
   const auto loop_thread = std::this_thread::get_id();
   std::thread::id first;
   std::vector<std::thread::id> others;

@@ -215,7 +215,7 @@ TEST_F(LimiterTest, RATE_11_LateEventsAreInserted) {
   EXPECT_EQ(ask(limiter, 1901ms), no(2000ms));
 }
 
-TEST_F(LimiterTest, RATE_11_LateEventsCountAsTheLastOne) {
+TEST_F(LimiterTest, RATE_11_LateEventsCountAsTheLastOne) {  // REQ_RATE_3
   Limiter<std::string> limiter(rates({{1s, 2}}), options());
   EXPECT_EQ(ask(limiter, 1000ms), "yes");
   EXPECT_EQ(ask(limiter, 900ms), yes(2000ms));
@@ -437,7 +437,7 @@ TEST_F(LimiterTest, RATE_26_TokenBuckets) {
   EXPECT_FALSE(Limiter<std::string>::token_buckets({.tokens = 1, .per = 0s, .burst = 1}).has_value());
 }
 
-TEST_F(LimiterTest, RATE_27_Cost) {
+TEST_F(LimiterTest, RATE_27_Cost) {  // REQ_RATE_11
   for (const Memory memory : {Memory(Exact64{}), Memory(Exact32{})}) {
     Limiter<std::string> limiter(rates({{1s, 5}}), options(memory));
     EXPECT_EQ(ask(limiter, 10ms, 3), "yes");

@@ -150,7 +150,7 @@ TEST_F(Threads, RATE_22_FloodFromManyThreadsStaysBelowTheCap) {
   EXPECT_LE(statistics.bytes, cap * 400 + 8'000'000);
 }
 
-TEST_F(Threads, RATE_32_ARefusalTakesNoLock) {
+TEST_F(Threads, RATE_32_ARefusalTakesNoLock) {  // REQ_RATE_8
   struct Probe : Limiter<std::int64_t> {
     using Limiter::core;
     using Limiter::Limiter;

@@ -47,7 +47,7 @@ TEST(Rates, RATE_1_RetentionIsTheLongestDuration) {
   EXPECT_EQ(Rates().retention(), 0s);
 }
 
-TEST(Rates, RATE_1_TheErrorListsAllThatIsWrong) {
+TEST(Rates, RATE_1_TheErrorListsAllThatIsWrong) {  // REQ_RATE_1
   EXPECT_THAT(
       why_not({{60s, 9}, {1s, 10}, {0s, 3}, {1h, 0}}),
       AllOf(HasSubstr("3 per 0 s: the duration must be positive"), HasSubstr("0 per 1 h: the limit must be positive"),
@@ -56,7 +56,7 @@ TEST(Rates, RATE_1_TheErrorListsAllThatIsWrong) {
   EXPECT_THAT(why_not({{1s, 5}, {1s, 6}}), HasSubstr("5 per 1 s and 6 per 1 s: a duration is given twice"));
 }
 
-TEST(Rates, RATE_2_AveragesAreComparedExactly) {
+TEST(Rates, RATE_2_AveragesAreComparedExactly) {  // REQ_RATE_1
   EXPECT_EQ(why_not({{1s, 10}, {60s, 599}}), "valid");
   EXPECT_THAT(why_not({{1s, 10}, {60s, 600}}), HasSubstr("the lower average"));
   const std::int64_t billion = 1'000'000'000;

@@ -17,7 +17,7 @@ std::vector<T> contents(const Ring<T>& ring) {
   return all;
 }
 
-TEST(Ring, RATE_13_TheNinthTimeDoublesARingOfEight) {
+TEST(Ring, RATE_13_TheNinthTimeDoublesARingOfEight) {  // REQ_RATE_3
   Times ring;
   EXPECT_EQ(ring.capacity(), 8u);
   EXPECT_EQ(ring.heap_bytes(), 0u);
