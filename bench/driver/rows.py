@@ -18,11 +18,9 @@ class Row:
     aside: frozenset = frozenset()
 
 
-ADMISSION = frozenset({("gyre", "counted"), ("gyre", "depth"), ("gyre", "rated")})
-
 ROWS = [
-    Row("post_burst", {"idle": "spin"}, counts_need_n=True, aside=ADMISSION),
-    Row("ping_pong", quick_n=50_000, aside=ADMISSION | {("libuv", "idle")}),
+    Row("post_burst", {"idle": "spin"}, counts_need_n=True),
+    Row("ping_pong", quick_n=50_000, aside=frozenset({("libuv", "idle")})),
     Row("ping_pong_xthread", {"wait": "spin", "idle": "spin"}, quick_n=5_000),
     Row("ping_pong_xthread", {"wait": "futex", "idle": "spin"}, quick_n=5_000),
     Row("ping_pong_xthread", {"wait": "futex", "idle": "halt"}, quick_n=2_000),

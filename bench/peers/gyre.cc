@@ -33,15 +33,9 @@ class GyrePeer {
       {"promise_registry_end"},
       {"post_burst"},
       {"post_burst", "watching"},
-      {"post_burst", "counted"},
-      {"post_burst", "depth"},
-      {"post_burst", "rated"},
       {"ping_pong"},
       {"ping_pong", "watching"},
       {"ping_pong", "metrics"},
-      {"ping_pong", "counted"},
-      {"ping_pong", "depth"},
-      {"ping_pong", "rated"},
       {"ping_pong_xthread"},
       {"ping_pong_xthread", "watching"},
       {"multi_producer"},
@@ -164,11 +158,6 @@ class GyrePeer {
     gyre::LoopOptions options;
     if (variant == "io_uring") options.poller = gyre::PollerKind::io_uring;
     if (variant == "poll") options.poller = gyre::PollerKind::poll;
-    if (variant == "counted" || variant == "depth" || variant == "rated") {
-      gyre::AdmissionLimits& limits = options.admission.emplace().limits;
-      if (variant != "counted") limits.max_depth = 1'000'000'000;
-      if (variant == "rated") limits.rates = *gyre::rate::Rates::create({{std::chrono::milliseconds(1), 1'000'000}});
-    }
     return options;
   }
 

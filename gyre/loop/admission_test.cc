@@ -196,14 +196,43 @@ TEST_F(AdmissionOf, RATE_45_AcceptanceOfTheLastSecondsForgets) {  // REQ_ADM_5
   EXPECT_EQ(metrics(loop).acceptance_60s, 1);
   EXPECT_EQ(metrics(loop).acceptance, 0.4);
 
+  must(loop.poll_once());
+  EXPECT_EQ(metrics(loop).highest_depth, 20u);
   loop.remote().reset_admission();
   EXPECT_EQ(metrics(loop).accepted, 0u);
   EXPECT_EQ(metrics(loop).refused, 0u);
   EXPECT_EQ(metrics(loop).acceptance, 1);
-  EXPECT_EQ(metrics(loop).depth, 20u);
-  EXPECT_EQ(metrics(loop).highest_depth, 20u);
+  EXPECT_EQ(metrics(loop).depth, 0u);
+  EXPECT_EQ(metrics(loop).highest_depth, 0u);
   post(loop.remote(), 20);
   EXPECT_EQ(metrics(loop).acceptance, 0.5);
+}
+
+TEST_F(AdmissionOf, RATE_45_EachRefusalCountsInItsOwnTime) {  // REQ_ADM_5
+  Loop loop(limited({.max_depth = 10}, &clock));
+  post(loop.remote(), 12);
+  clock.advance(2s);  // nobody looks, and the loop does not run
+  post(loop.remote(), 1);
+  EXPECT_EQ(metrics(loop).acceptance_1s, 0);
+  EXPECT_EQ(metrics(loop).acceptance_10s, 10.0 / 13);
+}
+
+TEST_F(AdmissionOf, RATE_45_ALoopThatSleepsHearsOfItsWarning) {  // REQ_ADM_5
+  Loop loop(limited({.rates = rates({{1h, 1}})}, &clock));
+  Diagnostics diagnostics;
+  loop.add_observer(diagnostics);
+  Remote remote = loop.remote();
+  must(remote.set_metrics(true));
+  Runner runner(loop);
+  must(remote.post([] {}));
+  ASSERT_TRUE(eventually([&] { return remote.metrics()->turns > 0 && remote.admission()->depth == 0; }));
+  ASSERT_TRUE(falls_asleep(remote));
+  const std::uint64_t turns = remote.metrics()->turns;
+  EXPECT_TRUE(refused_for(remote.post([] {}), AdmissionRefusal::rate));
+  EXPECT_TRUE(eventually([&] { return remote.metrics()->turns > turns; }));
+  must(remote.shutdown());
+  must(runner.join());
+  EXPECT_EQ(diagnostics.reasons(), std::vector<std::string>{"rate"});
 }
 
 TEST_F(AdmissionOf, MetricsComeWithThoseOfTheLoop) {  // REQ_ADM_5

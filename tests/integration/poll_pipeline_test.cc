@@ -144,23 +144,22 @@ TEST(PollPipeline, S44_WhatIsPolledIsStoredUnderOneId) {
   }));
 
   // The database blocks: it belongs to a thread of the pool, one call at a time.
-  poll::Batcher<Row, void> writer(
-      loop, {.max_size = 7, .interval = 5ms},
-      [&](Loop& home, std::vector<Row> rows, const poll::BatchCall call) -> Promise<void> {
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-          EXPECT_EQ(call.contexts[i], rows[i].context);
-          log.write("written", rows[i]);
-        }
-        const auto stored = offload(home, [&database, rows = std::move(rows)] {
-          database.execute("BEGIN");
-          for (const Row& row : rows) {
-            database.query("INSERT INTO rows VALUES (?, ?, ?)",
-                           {row.source, std::to_string(row.value), id_of(row.context)});
-          }
-          database.execute("COMMIT");
-        });
-        co_await stored;
-      });
+  poll::Batcher<Row, void> writer(loop, {.max_size = 7, .interval = 5ms},
+                                  [&](Loop& home, std::vector<Row> rows, const poll::BatchCall call) -> Promise<void> {
+                                    for (std::size_t i = 0; i < rows.size(); ++i) {
+                                      EXPECT_EQ(call.contexts[i], rows[i].context);
+                                      log.write("written", rows[i]);
+                                    }
+                                    const auto stored = offload(home, [&database, rows = std::move(rows)] {
+                                      database.execute("BEGIN");
+                                      for (const Row& row : rows) {
+                                        database.query("INSERT INTO rows VALUES (?, ?, ?)",
+                                                       {row.source, std::to_string(row.value), id_of(row.context)});
+                                      }
+                                      database.execute("COMMIT");
+                                    });
+                                    co_await stored;
+                                  });
 
   const auto drain = [&](Loop& home) -> Promise<void> {
     std::vector<Promise<void>> results;
@@ -198,7 +197,8 @@ TEST(PollPipeline, S44_WhatIsPolledIsStoredUnderOneId) {
   database.execute("CREATE TABLE log (line TEXT)");
   for (const std::string& line : log.lines()) database.query("INSERT INTO log VALUES (?)", {line});
   database.execute(
-      "CREATE VIEW records AS SELECT line ->> 'event' AS event, line ->> 'source' AS source, line ->> 'value' AS value, "
+      "CREATE VIEW records AS SELECT line ->> 'event' AS event, line ->> 'source' AS source, line ->> 'value' AS "
+      "value, "
       "line ->> 'request_id' AS request_id FROM log");
   EXPECT_EQ(database.query("SELECT count(*) FROM records WHERE event = 'left out'"),
             std::vector<std::string>{std::to_string(kPolls - kNoisyLimit)});

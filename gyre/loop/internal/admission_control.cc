@@ -27,7 +27,8 @@ AdmissionControl::AdmissionControl(SharedState& shared, AdmissionOptions&& optio
       options_(std::move(options)),
       clock_(clock),
       all_(options_.limits.rates, {.memory = options_.memory, .max_categories = 1, .sweep_per_accept = 0}),
-      categories_(options_.limits.category_rates, {.memory = options_.memory, .max_categories = options_.max_categories}) {
+      categories_(options_.limits.category_rates,
+                  {.memory = options_.memory, .max_categories = options_.max_categories}) {
   const TimePoint start = clock_ == nullptr ? real_now() : clock_->now();
   history_.reset(start, 0, 0);
   seen_ = start;
