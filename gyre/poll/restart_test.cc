@@ -110,6 +110,26 @@ TEST_F(Restarts, SchedulesStartEmpty) {
   EXPECT_EQ(log_, Lines{});
 }
 
+TEST_F(Restarts, S22_WhatWasToRunAgainDoesNotRunInTheNextOne) {
+  must(poller_.add("a", [this](Loop& loop) -> Promise<void> {
+    says("starts");
+    co_await sleep_for(loop, 50ms);
+  }));
+  must(poller_.add("b", [] { return Stage([](Ctl& c) { must(c.schedule_asap("a")); }); }));  // while it runs
+  bool first = true;
+  must(poller_.add_run_hook([&](Ctl& c) {
+    if (std::exchange(first, false)) {
+      must(c.schedule_asap("a"));
+      must(c.schedule("b", 5ms));
+    } else {
+      EXPECT_EQ(must(c.next("a")), std::nullopt);
+    }
+  }));
+  poller_.run_here({.deadline = time(10ms)});
+  poller_.run_here({.deadline = time(200ms)});
+  EXPECT_EQ(log_, Lines{"starts 0"});
+}
+
 TEST_F(Restarts, S47_AHundredRunsWithFailuresLeaveNothingBehind) {
   std::mt19937 random(7);
   int run = 0;

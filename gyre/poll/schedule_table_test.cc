@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <limits>
+#include <optional>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -71,6 +75,36 @@ TEST_F(ScheduleTable, S10_AnEqualTimeKeepsItsPlaceAmongOthers) {  // REQ_POLL_4
     must(c.schedule_at_sooner("b", time(10ms)));
   });
   EXPECT_EQ(log_, (Lines{"a 10", "b 10", "c 10", "d 10"}));
+}
+
+TEST_F(ScheduleTable, REQ_POLL_4_AnyChangesKeepTheOrderOfTimes) {
+  constexpr std::size_t kTasks = 500;
+  Scheduler<std::size_t> poller(loop_);
+  std::vector<std::size_t> started;
+  for (std::size_t key = 0; key < kTasks; ++key) must(poller.add(key, [&started, key] { started.push_back(key); }));
+  // What each is scheduled for, and the how many-eth change that was: equal times keep their order.
+  std::vector<std::optional<std::pair<TimePoint, int>>> model(kTasks);
+  must(poller.add_run_hook([&](Control<std::size_t>& c) {
+    std::mt19937 random(7);
+    for (int change = 0; change < 5'000; ++change) {
+      const std::size_t key = random() % kTasks;
+      if (random() % 3 == 0) {
+        must(c.schedule(key, -1ns));
+        model[key].reset();
+      } else {
+        const TimePoint when = time((1 + random() % 1'000) * 1ms);
+        must(c.schedule_at(key, when));
+        model[key] = {when, change};
+      }
+    }
+  }));
+  poller.run_here({.deadline = time(1h)});
+  std::vector<std::size_t> expected;
+  for (std::size_t key = 0; key < kTasks; ++key) {
+    if (model[key]) expected.push_back(key);
+  }
+  std::ranges::sort(expected, {}, [&](std::size_t key) { return *model[key]; });
+  EXPECT_EQ(started, expected);
 }
 
 TEST_F(ScheduleTable, S11_SoonerNeedsATimeToCome) {

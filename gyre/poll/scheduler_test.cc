@@ -351,6 +351,20 @@ TEST_F(Scheduling, REQ_POLL_5_ARemovedRunningTaskIsDroppedOrFinishes) {
   EXPECT_EQ(log_, (Lines{"drop was stopped 5", "finish finished 10"}));
 }
 
+TEST_F(Scheduling, REQ_POLL_5_ARemovedTaskTakesItsScheduleAlong) {
+  for (const char* key : {"waits", "ready", "stays"}) must(poller_.add(key, [this, key] { says(key); }));
+  must(poller_.add_run_hook([&](Ctl& c) {
+    must(c.schedule("waits", 50ms));
+    must(c.schedule_asap("ready"));
+    must(c.schedule("stays", 60ms));
+    must(poller_.remove("waits"));
+    must(poller_.remove("ready"));
+    EXPECT_EQ(poller_.pending_timers(), 1u);
+  }));
+  poller_.run_here(until(100ms));
+  EXPECT_EQ(log_, Lines{"stays 60"});
+}
+
 TEST_F(Scheduling, REQ_POLL_9_PrioritiesAndAConcurrencyLimit) {
   Poller poller(loop_, {.max_concurrent = 1});
   for (const auto& [key, priority] : {std::pair("low", -1), {"high 1", 5}, {"middle", 0}, {"high 2", 5}}) {
@@ -400,6 +414,24 @@ TEST_F(Scheduling, REQ_POLL_9_FailuresAreRetriedWithGrowingDelays) {
   EXPECT_EQ(must(poller_.stats("a")).errors, 4u);
 }
 
+TEST_F(Scheduling, REQ_POLL_9_ASuccessWithoutASecondStageStartsFromTheBeginningToo) {
+  int call = 0;
+  must(poller_.add("a",
+                   [&]() -> Result<void> {
+                     says("a");
+                     if (++call == 3) return {};
+                     return fail(Errc::not_found, "not yet");
+                   },
+                   {.retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
+  must(poller_.add("again", [] { return Stage([](Ctl& c) { must(c.schedule_asap("a")); }); }));
+  must(poller_.add_run_hook([](Ctl& c) {
+    must(c.schedule_asap("a"));
+    must(c.schedule("again", 100ms));
+  }));
+  poller_.run_here(until(125ms));
+  EXPECT_EQ(log_, (Lines{"a 0", "a 10", "a 30", "a 100", "a 110"}));
+}
+
 TEST_F(Scheduling, REQ_POLL_9_ATimeOutIsRetriedWhenTheTaskHasReallyEnded) {
   must(poller_.add("a",
                    [&](Loop& loop) -> Promise<void> {  // deaf to its token
@@ -410,6 +442,18 @@ TEST_F(Scheduling, REQ_POLL_9_ATimeOutIsRetriedWhenTheTaskHasReallyEnded) {
   must(poller_.add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
   poller_.run_here(until(150ms));
   EXPECT_EQ(log_, (Lines{"a 0", "a 110"})) << "never twice at once";
+}
+
+TEST_F(Scheduling, REQ_POLL_9_ATimeOutStopsTheTasksToken) {
+  must(poller_.add("a",
+                   [&](Loop& loop, std::stop_token stop) -> Promise<void> {
+                     says("a");
+                     co_await sleep_for(loop, 100ms, stop);
+                   },
+                   {.timeout = 20ms, .retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
+  must(poller_.add_run_hook([](Ctl& c) { must(c.schedule_asap("a")); }));
+  poller_.run_here(until(60ms));
+  EXPECT_EQ(log_, (Lines{"a 0", "a 30"})) << "it has ended when it was told to";
 }
 
 TEST_F(Scheduling, KeysMayBeOfAnyTypeThatHasAHash) {
