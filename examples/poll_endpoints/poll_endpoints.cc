@@ -175,10 +175,10 @@ int main() {
   const auto enough = [&] { return latest["stock"] >= 10 && latest["price"] >= 50 && latest["orders"] >= 300; };
 
   gyre::poll::Scheduler<std::string> poller(loop);
-  for (auto& [name, limiter] : limits) {
+  for (auto& endpoint : limits) {
     const auto added = poller.add(
-        name,
-        [&, name = name, limiter = &limiter](gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
+        endpoint.first,
+        [&, name = endpoint.first, limiter = &endpoint.second](gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
           const gyre::rate::Decision allowed = limiter->allow(name);
           if (!allowed) co_return [name, allowed](Control& control) { (void)control.schedule(name, allowed.wait); };
           const Reply reply = co_await get(home, server.port(), name, token);
