@@ -176,24 +176,26 @@ int main() {
 
   gyre::poll::Scheduler<std::string> poller(loop);
   for (auto& endpoint : limits) {
-    const auto added = poller.add(
-        endpoint.first,
-        [&, name = endpoint.first, limiter = &endpoint.second](gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
-          const gyre::rate::Decision allowed = limiter->allow(name);
-          if (!allowed) co_return [name, allowed](Control& control) { (void)control.schedule(name, allowed.wait); };
-          const Reply reply = co_await get(home, server.port(), name, token);
-          co_return [&, name, limiter, reply](Control& control) {
-            if (reply.status == 200) {
-              latest[name] = reply.value;
-              const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
-              if (sum < before) std::puts("the sum shrank");
-            }
-            if (enough()) stop.request_stop();
-            // As soon as the limit allows: at once, or when its window has room again.
-            (void)control.schedule(name, limiter->time_until(name));
-          };
-        },
-        {.timeout = 5s, .retry = gyre::poll::BackoffOptions{.initial = 50ms}});
+    const auto added =
+        poller.add(endpoint.first,
+                   [&, name = endpoint.first, limiter = &endpoint.second](
+                       gyre::Loop& home, std::stop_token token) -> gyre::Promise<Stage> {
+                     const gyre::rate::Decision allowed = limiter->allow(name);
+                     if (!allowed)
+                       co_return [name, allowed](Control& control) { (void)control.schedule(name, allowed.wait); };
+                     const Reply reply = co_await get(home, server.port(), name, token);
+                     co_return [&, name, limiter, reply](Control& control) {
+                       if (reply.status == 200) {
+                         latest[name] = reply.value;
+                         const int before = std::exchange(sum, latest["stock"] + latest["price"] + latest["orders"]);
+                         if (sum < before) std::puts("the sum shrank");
+                       }
+                       if (enough()) stop.request_stop();
+                       // As soon as the limit allows: at once, or when its window has room again.
+                       (void)control.schedule(name, limiter->time_until(name));
+                     };
+                   },
+                   {.timeout = 5s, .retry = gyre::poll::BackoffOptions{.initial = 50ms}});
     if (!added) return 1;
   }
   (void)poller.add_run_hook([&](Control& control) {
