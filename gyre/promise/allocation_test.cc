@@ -16,14 +16,6 @@ namespace {
 using testing::allocations;
 using testing::must;
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kRecycles = false;
-#elif defined(__has_feature)
-constexpr bool kRecycles = !__has_feature(address_sanitizer);
-#else
-constexpr bool kRecycles = true;
-#endif
-
 class PromiseAllocation : public testing::PromiseTest {
  protected:
   /// What `work` allocates when it is done for the third time.
@@ -47,7 +39,7 @@ Promise<int> add_one(Loop&, Promise<int> promise) {
 }
 
 TEST_F(PromiseAllocation, V5_R34_NothingInSteadyState) {
-  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  if (!internal::kRecyclesBlocks) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
   int sum = 0;
   EXPECT_EQ(allocations_of([&] {
               auto [promise, resolver] = Promise<int>::with_resolver(loop_);
@@ -59,7 +51,7 @@ TEST_F(PromiseAllocation, V5_R34_NothingInSteadyState) {
 }
 
 TEST_F(PromiseAllocation, NothingForChainsCleanupsAdoptionsAndCoroutines) {
-  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  if (!internal::kRecyclesBlocks) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
   EXPECT_EQ(allocations_of([&] {
               auto [promise, resolver] = Promise<int>::with_resolver(loop_);
               for (int i = 0; i < 100; ++i) promise = promise.then([](int n) { return n + 1; });
@@ -73,7 +65,7 @@ TEST_F(PromiseAllocation, NothingForChainsCleanupsAdoptionsAndCoroutines) {
 }
 
 TEST_F(PromiseAllocation, ACombinatorAllocatesOnceAnArrayEach) {
-  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  if (!internal::kRecyclesBlocks) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
   const std::vector<Promise<int>> inputs(100, Promise<int>::resolved(loop_, 1));
   // The inputs' nodes, the values as they come, the values as they go.
   EXPECT_LE(allocations_of([&] { all(loop_, inputs); }), 3u);
@@ -81,7 +73,7 @@ TEST_F(PromiseAllocation, ACombinatorAllocatesOnceAnArrayEach) {
 
 // Rejections are a list through the promises: what is counted is the reason itself.
 TEST_F(PromiseAllocation, V6_ARejectionAllocatesNothingButItsReason) {
-  if (!kRecycles) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
+  if (!internal::kRecyclesBlocks) GTEST_SKIP() << "with the address sanitizer, blocks are not recycled";
   const Reason reason(Error(Errc::not_found, "no"));
   Promises promises(loop_, {.on_unhandled_rejection = [](const Reason&) {}});
   EXPECT_EQ(allocations_of([&] {
