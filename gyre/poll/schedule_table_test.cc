@@ -129,6 +129,16 @@ TEST_F(ScheduleTable, S12_ATimeInThePastMeansReadyAndIsKept) {
   EXPECT_EQ(must(poller_.stats("a")).last_lateness, 7ms);
 }
 
+TEST_F(ScheduleTable, S12_OfAReadyTaskItMovesTheTimeAndIsCounted) {
+  run([&](Ctl& c) {
+    must(c.schedule_asap("a"));
+    EXPECT_EQ(must(c.schedule_at("a", time(-5ms))), ScheduleState::ready);
+    EXPECT_EQ(must(c.next("a")), time(-5ms));
+    EXPECT_EQ(must(poller_.stats("a")).coalesced, 1u);
+  });
+  EXPECT_EQ(log_, Lines{"a 0"});
+}
+
 TEST_F(ScheduleTable, S13_TwiceAsSoonAsPossibleIsOnce) {
   run([&](Ctl& c) {
     must(c.schedule("a", 0ms));

@@ -351,6 +351,26 @@ TEST_F(Scheduling, REQ_POLL_5_ARemovedRunningTaskIsDroppedOrFinishes) {
   EXPECT_EQ(log_, (Lines{"drop was stopped 5", "finish finished 10"}));
 }
 
+TEST_F(Scheduling, REQ_POLL_5_ADroppedTasksSecondStageDoesNotRun) {
+  // Both have ended their first stage when the first of the second stages runs, whichever that is.
+  const auto rival = [this](const char* self, const char* other) {
+    must(poller_.add(self, [this, self, other] {
+      return Stage([this, self, other](Ctl&) {
+        says(self);
+        must(poller_.remove(other));
+      });
+    }));
+  };
+  rival("a", "b");
+  rival("b", "a");
+  must(poller_.add_run_hook([](Ctl& c) {
+    for (const char* key : {"a", "b"}) must(c.schedule_asap(key));
+  }));
+  poller_.run_here(until(10ms));
+  EXPECT_EQ(log_.size(), 1u);
+  EXPECT_EQ(poller_.size(), 1u);
+}
+
 TEST_F(Scheduling, REQ_POLL_5_ARemovedTaskTakesItsScheduleAlong) {
   for (const char* key : {"waits", "ready", "stays"}) must(poller_.add(key, [this, key] { says(key); }));
   must(poller_.add_run_hook([&](Ctl& c) {
@@ -430,6 +450,23 @@ TEST_F(Scheduling, REQ_POLL_9_ASuccessWithoutASecondStageStartsFromTheBeginningT
   }));
   poller_.run_here(until(125ms));
   EXPECT_EQ(log_, (Lines{"a 0", "a 10", "a 30", "a 100", "a 110"}));
+}
+
+TEST_F(Scheduling, REQ_POLL_9_ARetryLeavesAScheduleAlone) {
+  must(poller_.add("a",
+                   [&](Loop& loop) -> Promise<void> {
+                     says("a");
+                     co_await sleep_for(loop, 20ms);
+                     throw std::runtime_error("not yet");
+                   },
+                   {.retry = BackoffOptions{.initial = 10ms, .jitter = 0}}));
+  must(poller_.add("b", [this] { return Stage([this](Ctl& c) { must(c.schedule_at("a", time(100ms))); }); }));
+  must(poller_.add_run_hook([](Ctl& c) {
+    must(c.schedule_asap("a"));
+    must(c.schedule("b", 5ms));
+  }));
+  poller_.run_here(until(110ms));
+  EXPECT_EQ(log_, (Lines{"a 0", "a 100"}));
 }
 
 TEST_F(Scheduling, REQ_POLL_9_ATimeOutIsRetriedWhenTheTaskHasReallyEnded) {
