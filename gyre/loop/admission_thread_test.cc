@@ -291,6 +291,7 @@ TEST(AdmissionWaiting, WhoDoesNotWaitDoesNotPassThoseWhoDo) {
   must(remote.post([] {}));
   std::jthread producer([&] { EXPECT_TRUE(remote.post_wait([] {})); });
   ASSERT_TRUE(eventually([&] { return waiting(remote) == 1; }));
+  EXPECT_FALSE(remote.post([] { ADD_FAILURE(); })) << "and now it sleeps: this took the lock after it";
   clock.advance(1s);
   // Nobody runs the loop. Whoever comes now finds that one may pass, and lets the one pass who has waited.
   EXPECT_TRUE(fails_with(remote.post([] { ADD_FAILURE(); }), Errc::backpressure));
