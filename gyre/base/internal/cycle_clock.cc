@@ -7,7 +7,7 @@ namespace gyre::internal {
 namespace {
 
 constexpr Duration kWindow = std::chrono::microseconds(20);
-constexpr Duration kShortestMeasurement = std::chrono::milliseconds(10);
+constexpr Duration kShortestMeasurement = std::chrono::milliseconds(1);
 /// In a longer one the machine may have been suspended, which stops the clock and not the counter.
 constexpr Duration kLongestMeasurement = std::chrono::seconds(1);
 /// Between the readings of counter, clock and counter. If it took longer, something came between.
