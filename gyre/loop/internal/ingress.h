@@ -236,7 +236,7 @@ class Ingress {
 
   /// While others publish one task after the other, waits a moment, so that more come together. To take them one by one
   /// would have the producers wait for the head of the list each time. Where nothing follows, it costs two short looks;
-  /// at most it takes some microseconds.
+  /// at most it takes some thirty pauses of the processor, about a microsecond.
   void gather() const noexcept {
     std::uintptr_t seen = head_.load(std::memory_order_relaxed);
     for (int pauses = kFewestGatheringPauses; pauses <= kMostGatheringPauses; pauses *= 2) {

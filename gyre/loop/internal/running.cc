@@ -152,6 +152,7 @@ Result<void> LoopCore::turn(TimePoint until) {
   ++stats.turns;
   if (++turns_since_trim_ == kTurnsBetweenTrims) trim_if_due(now());
   now_is_fresh_ = false;
+  // Only where the loop may wait actively at all, and has no task to run meanwhile.
   if (options.spin_before_sleep > Duration::zero() && external.empty() && shared->has_ingress()) {
     shared->ingress.gather();
   }
